@@ -1,0 +1,5 @@
+install(TARGETS xreasoner EXPORT xreasoner
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET xreasoner_program)
+  install(TARGETS xreasoner_program DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()

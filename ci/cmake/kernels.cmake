@@ -1,0 +1,25 @@
+# ref/*_kernels.c are compiled once for each instruction set that the processor family has; the
+# program chooses at run time (ref/isa.h). Each object sees XR_ISA, the suffix of its symbols.
+set(xr_isas baseline)
+set(xr_flags_baseline "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND xr_isas avx2 avx512)
+  set(xr_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
+  set(xr_flags_avx512 -mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512vl -mavx512dq
+      -mprefer-vector-width=512)
+endif()
+
+function(xr_add_kernels target)
+  if(NOT ARGN)
+    return()
+  endif()
+  foreach(isa ${xr_isas})
+    add_library(${target}_${isa} OBJECT ${ARGN})
+    target_compile_options(${target}_${isa} PRIVATE ${xr_flags_${isa}})
+    target_compile_definitions(${target}_${isa} PRIVATE XR_ISA=${isa})
+    target_include_directories(${target}_${isa} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${target}_${isa} PRIVATE xr_flags)
+    set_target_properties(${target}_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_${isa}>)
+  endforeach()
+endfunction()

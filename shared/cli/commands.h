@@ -1,0 +1,13 @@
+// The program's commands. Each lives in shared/cli/NAME.c as
+// `int xr_command_NAME(int argc, char **argv)`, which takes the arguments after the command's name
+// and returns the exit code: 0 done, 1 failed, 2 wrong usage.
+#ifndef XR_CLI_COMMANDS_H
+#define XR_CLI_COMMANDS_H
+
+// X(name, one line for --help), in the order of --help.
+#define XR_COMMANDS(X)
+
+#define XR_DECLARE_COMMAND(name, help) int xr_command_##name(int argc, char **argv);
+XR_COMMANDS(XR_DECLARE_COMMAND)
+
+#endif
