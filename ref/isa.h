@@ -1,7 +1,7 @@
 // Kernels for several instruction sets. A file ref/NAME_kernels.c is compiled once for each of them
 // (ci/cmake/kernels.cmake) with XR_ISA naming it; it exports one constant table of functions whose
-// name ends in the instruction set: XR_KERNEL(xr_matmul_kernels) is xr_matmul_kernels_avx2. The file
-// without suffix (ref/NAME.c) chooses a table at run time with XR_CHOOSE_KERNELS.
+// name ends in the instruction set: XR_KERNEL(xr_matmul_kernels) is xr_matmul_kernels_avx2. The
+// file without suffix (ref/NAME.c) chooses a table at run time with XR_CHOOSE_KERNELS.
 //
 // Kernels are plain C with the compiler's vector types, so that one text serves all machines. They
 // must not call functions that are inlined from headers shared with other files (the linker could

@@ -40,8 +40,9 @@ static void utf8_round_trip(void **state) {
 }
 
 static void utf8_refuses(void **state) {
-    const char *bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80",
-                         "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5", "\xFF", "\xE2\x82"};
+    const char *bad[] = {"\x80",         "\xC0\x80",         "\xC1\xBF",         "\xE0\x80\x80",
+                         "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5",
+                         "\xFF",         "\xE2\x82"};
     for (size_t i = 0; i < XR_COUNT(bad); i++) {
         uint32_t c;
         assert_int_equal(xr_utf8_decode(bad[i], strlen(bad[i]), &c), 0);
@@ -68,16 +69,20 @@ static void json_refuses(void **state) {
     const struct {
         const char *text, *part;
     } cases[] = {
-        {"", "t:1:1"},          {"{\"a\":1,}", "not valid JSON"},
-        {"[1] 2", "more text"}, {"\n\n [1,x]", "t:3:"},
-        {"\"\xff\"", "UTF-8"},  {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
-                                 "[[[[[[[[[[[[[[[[[[[[", "deeply"},
+        {"", "t:1:1"},
+        {"{\"a\":1,}", "not valid JSON"},
+        {"[1] 2", "more text"},
+        {"\n\n [1,x]", "t:3:"},
+        {"\"\xff\"", "UTF-8"},
+        {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+         "[[[[[[[[[[[[[[[[[[[[",
+         "deeply"},
     };
     for (size_t i = 0; i < XR_COUNT(cases); i++) {
         XrJson json;
         XrError err = {0};
-        assert_false(xr_json_parse(&json, "t", cases[i].text, strlen(cases[i].text),
-                                   &XR_JSON_SMALL, &err));
+        assert_false(
+            xr_json_parse(&json, "t", cases[i].text, strlen(cases[i].text), &XR_JSON_SMALL, &err));
         assert_non_null(strstr(err.message, cases[i].part));
     }
 }

@@ -45,15 +45,28 @@ void xr_buffer_format(XrBuffer *buffer, const char *format, ...) {
 static void json_character(XrBuffer *buffer, const char *at, int bytes) {
     unsigned char c = (unsigned char)*at;
     switch (c) {
-    case '"': xr_buffer_text(buffer, "\\\""); return;
-    case '\\': xr_buffer_text(buffer, "\\\\"); return;
-    case '\n': xr_buffer_text(buffer, "\\n"); return;
-    case '\r': xr_buffer_text(buffer, "\\r"); return;
-    case '\t': xr_buffer_text(buffer, "\\t"); return;
-    default: break;
+    case '"':
+        xr_buffer_text(buffer, "\\\"");
+        return;
+    case '\\':
+        xr_buffer_text(buffer, "\\\\");
+        return;
+    case '\n':
+        xr_buffer_text(buffer, "\\n");
+        return;
+    case '\r':
+        xr_buffer_text(buffer, "\\r");
+        return;
+    case '\t':
+        xr_buffer_text(buffer, "\\t");
+        return;
+    default:
+        break;
     }
-    if (c < 0x20 || c == 0x7F) xr_buffer_format(buffer, "\\u%04x", c);
-    else xr_buffer_append(buffer, at, (size_t)bytes);
+    if (c < 0x20 || c == 0x7F)
+        xr_buffer_format(buffer, "\\u%04x", c);
+    else
+        xr_buffer_append(buffer, at, (size_t)bytes);
 }
 
 void xr_buffer_json(XrBuffer *buffer, const char *bytes, size_t count) {

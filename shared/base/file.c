@@ -12,13 +12,18 @@
 
 static const char *remedy(int code) {
     switch (code) {
-    case ENOENT: return "check the path";
+    case ENOENT:
+        return "check the path";
     case EACCES:
-    case EPERM: return "check the permissions";
+    case EPERM:
+        return "check the permissions";
     case ENOSPC:
-    case EDQUOT: return "free some space";
-    case EROFS: return "choose a writable folder";
-    default: return "see the system's message";
+    case EDQUOT:
+        return "free some space";
+    case EROFS:
+        return "choose a writable folder";
+    default:
+        return "see the system's message";
     }
 }
 
@@ -82,8 +87,10 @@ bool xr_file_map(const char *path, XrMapping *out, XrError *err) {
     bool ok = true;
     if (info.st_size > 0) {
         void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED) ok = fail_errno(err, "map", path, errno);
-        else *out = (XrMapping){data, (size_t)info.st_size};
+        if (data == MAP_FAILED)
+            ok = fail_errno(err, "map", path, errno);
+        else
+            *out = (XrMapping){data, (size_t)info.st_size};
     }
     close(fd);
     return ok;
@@ -123,7 +130,8 @@ static void writer_end(XrWriter *writer) {
 // Makes a rename durable: the folder that holds `path` is fsynced too.
 static int sync_folder_of(const char *path) {
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? xr_strndup(path, (size_t)(slash - path) + (slash == path)) : xr_strdup(".");
+    char *folder =
+        slash ? xr_strndup(path, (size_t)(slash - path) + (slash == path)) : xr_strdup(".");
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int code = fd < 0 || fsync(fd) != 0 ? errno : 0;
     if (fd >= 0) close(fd);
@@ -210,7 +218,8 @@ int xr_read_line(FILE *file, size_t limit, XrBuffer *line, XrError *err) {
             return 1;
         }
         if (line->length >= limit) {
-            xr_fail(err, XR_ERR_LIMIT, "a line has over %zu bytes, the most that is read here", limit);
+            xr_fail(err, XR_ERR_LIMIT, "a line has over %zu bytes, the most that is read here",
+                    limit);
             return -1;
         }
         xr_buffer_reserve(line, 1);

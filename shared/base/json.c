@@ -36,13 +36,18 @@ static bool scan(const char *name, const char *text, size_t bytes, const XrJsonL
         if (c == '\0') return fail_at(err, XR_ERR_INPUT, name, text, i, "a NUL byte in JSON");
         if (in_string) {
             if (c == '\\' && bytes - i > 5 && memcmp(text + i, "\\u0000", 6) == 0) *has_nul = true;
-            if (c == '\\') i++;
-            else if (c == '"') in_string = false;
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
             continue;
         }
-        if (c == '"') in_string = true;
-        else if (c == '[' || c == '{') depth++;
-        else if (c == ']' || c == '}') depth--;
+        if (c == '"')
+            in_string = true;
+        else if (c == '[' || c == '{')
+            depth++;
+        else if (c == ']' || c == '}')
+            depth--;
         nodes += c == ',' || c == '[' || c == '{' || c == ':';
         if (depth > limits->depth) {
             return fail_at(err, XR_ERR_LIMIT, name, text, i, "JSON is nested too deeply");
@@ -117,8 +122,10 @@ bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes
                 out->root ? "more text after the JSON value" : "not valid JSON from here on");
     }
     free(copy);
-    if (ok) out->name = xr_strdup(name);
-    else xr_json_free(out);
+    if (ok)
+        out->name = xr_strdup(name);
+    else
+        xr_json_free(out);
     return ok;
 }
 

@@ -1,6 +1,7 @@
 // JSON on top of cJSON, with what a program that reads other people's files needs besides: caps on
-// size, depth and number of values before anything is built; errors that name file, line and column;
-// typed getters that name the key; and strings that may hold NUL, which cJSON alone cuts short.
+// size, depth and number of values before anything is built; errors that name file, line and
+// column; typed getters that name the key; and strings that may hold NUL, which cJSON alone cuts
+// short.
 #ifndef XR_BASE_JSON_H
 #define XR_BASE_JSON_H
 
@@ -24,12 +25,12 @@ extern const XrJsonLimits XR_JSON_LARGE;
 
 typedef struct XrJson {
     cJSON *root;
-    char *name;        // what error messages call the document
-    char nul_mark[5];  // stands for U+0000 inside strings of `root`; empty when there is none
+    char *name;       // what error messages call the document
+    char nul_mark[5]; // stands for U+0000 inside strings of `root`; empty when there is none
 } XrJson;
 
-// Parses `bytes` bytes of text, all of which must be one JSON value in valid UTF-8 (a byte order mark
-// in front is skipped). `name` is copied. On failure `*out` is empty.
+// Parses `bytes` bytes of text, all of which must be one JSON value in valid UTF-8 (a byte order
+// mark in front is skipped). `name` is copied. On failure `*out` is empty.
 bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes,
                    const XrJsonLimits *limits, XrError *err);
 bool xr_json_read_file(XrJson *out, const char *path, const XrJsonLimits *limits, XrError *err);

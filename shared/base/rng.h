@@ -1,6 +1,7 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers:
-// as easy as 1, 2, 3", SC11). A draw is a pure function of its coordinates, so that what is sampled
-// does not depend on batch, schedule, thread or rank, and the CPU and CUDA draw the same numbers.
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random
+// numbers: as easy as 1, 2, 3", SC11). A draw is a pure function of its coordinates, so that what
+// is sampled does not depend on batch, schedule, thread or rank, and the CPU and CUDA draw the same
+// numbers.
 #ifndef XR_BASE_RNG_H
 #define XR_BASE_RNG_H
 

@@ -9,10 +9,14 @@ static bool scan(const unsigned char *s, size_t bytes, size_t *have, size_t *wan
         *have = *want = 1;
         return true;
     }
-    if (s[0] >= 0xC2 && s[0] <= 0xDF) *want = 2;
-    else if (s[0] >= 0xE0 && s[0] <= 0xEF) *want = 3;
-    else if (s[0] >= 0xF0 && s[0] <= 0xF4) *want = 4;
-    else return false;
+    if (s[0] >= 0xC2 && s[0] <= 0xDF)
+        *want = 2;
+    else if (s[0] >= 0xE0 && s[0] <= 0xEF)
+        *want = 3;
+    else if (s[0] >= 0xF0 && s[0] <= 0xF4)
+        *want = 4;
+    else
+        return false;
     if (s[0] == 0xE0) lo = 0xA0;
     if (s[0] == 0xED) hi = 0x9F;
     if (s[0] == 0xF0) lo = 0x90;
@@ -31,12 +35,18 @@ int xr_utf8_decode(const char *text, size_t bytes, uint32_t *code_point) {
     size_t have, want;
     if (!scan(s, bytes, &have, &want)) return 0;
     switch (want) {
-    case 1: *code_point = s[0]; break;
-    case 2: *code_point = (s[0] & 0x1Fu) << 6 | (s[1] & 0x3Fu); break;
-    case 3: *code_point = (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu); break;
+    case 1:
+        *code_point = s[0];
+        break;
+    case 2:
+        *code_point = (s[0] & 0x1Fu) << 6 | (s[1] & 0x3Fu);
+        break;
+    case 3:
+        *code_point = (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+        break;
     default:
-        *code_point = (s[0] & 0x07u) << 18 | (s[1] & 0x3Fu) << 12 | (s[2] & 0x3Fu) << 6 |
-                      (s[3] & 0x3Fu);
+        *code_point =
+            (s[0] & 0x07u) << 18 | (s[1] & 0x3Fu) << 12 | (s[2] & 0x3Fu) << 6 | (s[3] & 0x3Fu);
     }
     return (int)want;
 }
@@ -66,7 +76,8 @@ int xr_utf8_encode(uint32_t c, char *out) {
 
 size_t xr_utf8_valid_prefix(const char *text, size_t bytes) {
     size_t at = 0, have, want;
-    while (at < bytes && scan((const unsigned char *)text + at, bytes - at, &have, &want)) at += want;
+    while (at < bytes && scan((const unsigned char *)text + at, bytes - at, &have, &want))
+        at += want;
     return at;
 }
 

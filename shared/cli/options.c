@@ -86,7 +86,9 @@ static bool store(const XrOption *o, const char *text) {
     char *end = NULL;
     errno = 0;
     switch (o->kind) {
-    case XR_OPT_FLAG: *(bool *)o->value = true; return true;
+    case XR_OPT_FLAG:
+        *(bool *)o->value = true;
+        return true;
     case XR_OPT_INT: {
         long long number = strtoll(text, &end, 10);
         if (errno || end == text || *end || !in_bounds(o, (double)number)) return false;
@@ -130,11 +132,13 @@ static XrParsed bad_value(const XrCommandLine *line, const XrOption *o, const ch
     if (used < 0 || (size_t)used >= sizeof detail) used = 0;
     char *at = detail + used;
     size_t room = sizeof detail - (size_t)used;
-    if (o->choices) snprintf(at, room, "one of %s", o->choices);
+    if (o->choices)
+        snprintf(at, room, "one of %s", o->choices);
     else if (o->least < o->most)
         snprintf(at, room, "a %s from %g to %g", o->kind == XR_OPT_INT ? "whole number" : "number",
                  o->least, o->most);
-    else snprintf(at, room, "a %s", o->kind == XR_OPT_INT ? "whole number" : "number");
+    else
+        snprintf(at, room, "a %s", o->kind == XR_OPT_INT ? "whole number" : "number");
     return wrong(line, "", detail);
 }
 

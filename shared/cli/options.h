@@ -23,7 +23,7 @@ typedef struct XrTextList {
 typedef struct XrOption {
     const char *name; // without "--"
     XrOptionKind kind;
-    void *value;       // holds the default before parsing
+    void *value;            // holds the default before parsing
     const char *value_name; // "N", "FILE"; NULL for flags
     const char *help;       // one line
     const char *choices;    // "cpu|cuda" restricts XR_OPT_TEXT, or NULL

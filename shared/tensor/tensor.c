@@ -58,11 +58,12 @@ bool xr_is_contiguous(const XrTensor *t) {
 }
 
 XrTensor xr_rows(const XrTensor *t, int64_t begin, int64_t count) {
-    XR_REQUIRE(begin >= 0 && count >= 0 && begin + count <= t->shape[0],
-               "rows [%lld,+%lld) of %s", (long long)begin, (long long)count, xr_shape_text(t));
+    XR_REQUIRE(begin >= 0 && count >= 0 && begin + count <= t->shape[0], "rows [%lld,+%lld) of %s",
+               (long long)begin, (long long)count, xr_shape_text(t));
     XrTensor rows = *t;
     rows.shape[0] = count;
-    if (t->data) rows.data = (char *)t->data + (size_t)(begin * t->row_stride) * xr_dtype_size(t->dtype);
+    if (t->data)
+        rows.data = (char *)t->data + (size_t)(begin * t->row_stride) * xr_dtype_size(t->dtype);
     return rows;
 }
 

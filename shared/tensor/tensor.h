@@ -1,5 +1,6 @@
-// A tensor is a description of memory that a backend owns: element type, shape, place. Only backends
-// (ref/, cuda/) follow `data`; everything else moves contents with xr_upload and xr_download.
+// A tensor is a description of memory that a backend owns: element type, shape, place. Only
+// backends (ref/, cuda/) follow `data`; everything else moves contents with xr_upload and
+// xr_download.
 #ifndef XR_TENSOR_TENSOR_H
 #define XR_TENSOR_TENSOR_H
 

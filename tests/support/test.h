@@ -19,8 +19,8 @@
 // Applies a filter given as the program's first argument (with * and ?), if there is one.
 void xr_test_filter(int argc, char **argv);
 
-// The folder of real inputs (environment variable XR_DATA_DIR) joined with `name`. Where the variable
-// is unset or the path is missing, says so and skips the calling test. Static storage.
+// The folder of real inputs (environment variable XR_DATA_DIR) joined with `name`. Where the
+// variable is unset or the path is missing, says so and skips the calling test. Static storage.
 const char *xr_test_data(const char *name);
 
 // "<source folder>/<name>", for what the repository carries. Static storage, a few calls deep.

@@ -1,0 +1,99 @@
+// The CPU backend: host memory, a pool of threads, and the table of operations.
+#include "ref/cpu.h"
+
+#include "shared/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Scratch {
+    void *memory;
+    size_t bytes;
+} Scratch;
+
+typedef struct Cpu {
+    XrBackend base;
+    Scratch *scratch; // one a thread, and one shared
+} Cpu;
+
+#define CPU_OP_FIELD(name, parameters, arguments) .name = xr_cpu_##name,
+static const XrOps CPU_OPS = {XR_OPS(CPU_OP_FIELD)};
+
+static void *cpu_alloc(XrBackend *b, size_t bytes, const char *what, XrError *err) {
+    return xr_try_alloc(bytes, what, err);
+}
+
+static void cpu_free(XrBackend *b, void *memory) {
+    free(memory);
+}
+
+static void cpu_copy(XrBackend *b, void *to, const void *from, size_t bytes) {
+    if (bytes) memmove(to, from, bytes);
+}
+
+static void cpu_zero(XrBackend *b, void *memory, size_t bytes) {
+    if (bytes) memset(memory, 0, bytes);
+}
+
+static void *cpu_import(XrBackend *b, const void *host, size_t bytes, const char *what,
+                        XrError *err) {
+    return (void *)host;
+}
+
+static void cpu_unimport(XrBackend *b, void *memory) {
+}
+
+static void cpu_synchronize(XrBackend *b) {
+}
+
+static void cpu_destroy(XrBackend *b) {
+    Cpu *cpu = (Cpu *)b;
+    for (int i = 0; i <= xr_threads_count(b->threads); i++) free(cpu->scratch[i].memory);
+    free(cpu->scratch);
+    xr_threads_free(b->threads);
+    free(cpu);
+}
+
+XrBackend *xr_cpu_create(int threads) {
+    Cpu *cpu = xr_calloc(1, sizeof *cpu);
+    cpu->base = (XrBackend){
+        .name = "cpu",
+        .ops = &CPU_OPS,
+        .threads = xr_threads_create(threads),
+        .alloc = cpu_alloc,
+        .free = cpu_free,
+        .upload = cpu_copy,
+        .download = cpu_copy,
+        .zero = cpu_zero,
+        .copy = cpu_copy,
+        .import = cpu_import,
+        .unimport = cpu_unimport,
+        .kv_page_bytes = xr_cpu_kv_page_bytes,
+        .synchronize = cpu_synchronize,
+        .destroy = cpu_destroy,
+    };
+    size_t count = (size_t)xr_threads_count(cpu->base.threads) + 1;
+    cpu->scratch = xr_calloc(count, sizeof *cpu->scratch);
+    return &cpu->base;
+}
+
+static void *grow(Scratch *scratch, size_t bytes) {
+    if (scratch->bytes < bytes) {
+        free(scratch->memory);
+        scratch->memory = xr_alloc_aligned(bytes);
+        scratch->bytes = bytes;
+    }
+    return scratch->memory;
+}
+
+void *xr_cpu_scratch(XrBackend *b, int thread, size_t bytes) {
+    return grow(&((Cpu *)b)->scratch[thread], bytes);
+}
+
+void *xr_cpu_shared_scratch(XrBackend *b, size_t bytes) {
+    return grow(&((Cpu *)b)->scratch[xr_threads_count(b->threads)], bytes);
+}
+
+void xr_cpu_parallel(XrBackend *b, int64_t count, int64_t grain, XrLoopBody *body, void *context) {
+    xr_parallel(b->threads, count, grain, body, context);
+}

@@ -1,0 +1,45 @@
+// A backend: a place that has memory and carries out the operations of shared/tensor/ops.h.
+#ifndef XR_TENSOR_BACKEND_H
+#define XR_TENSOR_BACKEND_H
+
+#include "shared/base/error.h"
+#include "shared/base/thread.h"
+#include "shared/tensor/ops.h"
+
+struct XrBackend {
+    const char *name; // "cpu", "cuda"
+    const XrOps *ops;
+    XrThreads *threads; // host threads, for what is computed on the host
+
+    // Memory, 64-byte aligned, uninitialised; NULL and an error that names `what` when there is
+    // none.
+    void *(*alloc)(XrBackend *b, size_t bytes, const char *what, XrError *err);
+    void (*free)(XrBackend *b, void *memory);
+    void (*upload)(XrBackend *b, void *to, const void *host, size_t bytes);
+    void (*download)(XrBackend *b, void *host, const void *from, size_t bytes);
+    void (*zero)(XrBackend *b, void *memory, size_t bytes);
+    void (*copy)(XrBackend *b, void *to, const void *from, size_t bytes);
+    // Makes read-only host memory (a mapped file) usable as operand; returns the backend's address
+    // for it, which is the host's own where the backend can read that. Released by unimport.
+    void *(*import)(XrBackend *b, const void *host, size_t bytes, const char *what, XrError *err);
+    void (*unimport)(XrBackend *b, void *memory);
+    size_t (*kv_page_bytes)(XrBackend *b, int kv_heads, int head_dim);
+    // Waits until everything asked for is done.
+    void (*synchronize)(XrBackend *b);
+    void (*destroy)(XrBackend *b);
+};
+
+// The CPU (ref/cpu.c). threads 0: one a processor.
+XrBackend *xr_cpu_create(int threads);
+
+void xr_backend_free(XrBackend *b);
+
+// A contiguous tensor in new backend memory; free with xr_tensor_free. False without memory.
+bool xr_tensor_alloc(XrBackend *b, XrTensor *out, XrDType dtype, int ndim, const int64_t *shape,
+                     const char *what, XrError *err);
+void xr_tensor_free(XrBackend *b, XrTensor *t);
+// Whole contiguous tensors from and to host memory.
+void xr_upload(XrBackend *b, const XrTensor *to, const void *host);
+void xr_download(XrBackend *b, void *host, const XrTensor *from);
+
+#endif

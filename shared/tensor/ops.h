@@ -1,0 +1,191 @@
+// The table of operations: everything that the model, the sampler and the trainers compute. A
+// backend (ref/ on the CPU, cuda/ on a GPU) fills an XrOps; the functions xr_NAME below check
+// shapes and types once, for every backend, and then call it. Forward and backward of an operation
+// stand together.
+//
+// Order of arguments: outputs, saved statistics, inputs, weights, scalars; backward: gradients out,
+// gradient in, forward inputs, saved statistics. Gradients of weights accumulate (+=), gradients of
+// activations are overwritten (=).
+//
+// Batches are ragged: the tokens of all sequences lie one after the other, T rows in all, without
+// padding; `cu` [B+1] i32 marks where each of B sequences starts (cu[0] = 0, cu[B] = T).
+// Activations are 2-D, rows may be strided (column slices). T may be 0. Weights may be f32, bf16 or
+// f16; what is computed is as if they were converted to f32 first, and sums are in f32.
+//
+// Batch invariance: each row of an output depends on that row's inputs alone, and is summed in one
+// order, whatever T, the other rows, the number of threads or the grouping into calls.
+//
+// Tensors that hold indices live in the backend's memory like all others. docs/operations.md has
+// the formulas with their sources.
+#ifndef XR_TENSOR_OPS_H
+#define XR_TENSOR_OPS_H
+
+#include "shared/tensor/tensor.h"
+
+typedef struct XrBackend XrBackend;
+
+// Sequences of a ragged batch.
+typedef struct XrSegments {
+    const XrTensor *cu; // i32 [B+1]
+    int64_t longest;    // length of the longest, known to the host
+} XrSegments;
+
+// Shape of multi-head attention. Query head h reads key/value head h / (heads / kv_heads).
+typedef struct XrHeads {
+    int heads, kv_heads, head_dim;
+    float scale; // multiplies q.k
+    bool causal; // query i of a sequence sees keys 0..i of it; otherwise all of them
+} XrHeads;
+
+// Keys and values of one layer, in pages of XR_KV_PAGE tokens. The layout inside a page is the
+// backend's own; a page has xr_kv_page_bytes() bytes. Slot s is token s % XR_KV_PAGE of page
+// s / XR_KV_PAGE.
+enum { XR_KV_PAGE = 32 };
+typedef struct XrKvCache {
+    void *data; // pages * page bytes, from xr_alloc
+    int64_t pages;
+    int kv_heads, head_dim;
+} XrKvCache;
+
+// Which pages each of B sequences of a batch has, in order, and how many tokens they hold.
+typedef struct XrPageTables {
+    const XrTensor *pages;   // i32 [B, most pages of a sequence]; entries past the end are ignored
+    const XrTensor *lengths; // i32 [B] tokens in the cache, those of this call included
+    int64_t longest;         // the largest length, known to the host
+} XrPageTables;
+
+// How to draw one token; an array of these lies in the backend's memory, one a row of logits.
+// Applied in transformers' order: repetition penalty, temperature, top-k, top-p.
+typedef struct XrSampleParams {
+    float temperature;               // 0: the most likely token (lowest id among equals)
+    float top_p;                     // 1: off
+    float repetition_penalty;        // 1: off
+    int32_t top_k;                   // 0: off
+    uint64_t seed, stream, position; // of the random draw (shared/base/rng.h)
+    int32_t seen_begin, seen_end;    // range in `seen`: the distinct ids that the penalty is for
+} XrSampleParams;
+
+// X(name, (parameters), (arguments)) for every operation. `b` is the backend.
+#define XR_OPS(X)                                                                                  \
+    /* y[T,N] = x[T,K] w[N,K]^T + bias[N]; bias may be NULL. */                                    \
+    X(linear, (const XrTensor *y, const XrTensor *x, const XrTensor *w, const XrTensor *bias),     \
+      (y, x, w, bias))                                                                             \
+    /* dx[T,K] = dy[T,N] w[N,K]. */                                                                \
+    X(linear_backward_input, (const XrTensor *dx, const XrTensor *dy, const XrTensor *w),          \
+      (dx, dy, w))                                                                                 \
+    /* dw[N,K] += dy[T,N]^T x[T,K]; dbias[N] += column sums of dy; either may be NULL. */          \
+    X(linear_backward_weight,                                                                      \
+      (const XrTensor *dw, const XrTensor *dbias, const XrTensor *dy, const XrTensor *x),          \
+      (dw, dbias, dy, x))                                                                          \
+    /* rstd[t] = (mean_d x[t,d]^2 + eps)^-1/2; y[t,d] = w[d] x[t,d] rstd[t]. rstd may be NULL. */  \
+    X(rmsnorm,                                                                                     \
+      (const XrTensor *y, const XrTensor *rstd, const XrTensor *x, const XrTensor *w, float eps),  \
+      (y, rstd, x, w, eps))                                                                        \
+    /* sum[T,D] = x + delta, then as rmsnorm of sum. sum may be x. */                              \
+    X(add_rmsnorm,                                                                                 \
+      (const XrTensor *y, const XrTensor *sum, const XrTensor *rstd, const XrTensor *x,            \
+       const XrTensor *delta, const XrTensor *w, float eps),                                       \
+      (y, sum, rstd, x, delta, w, eps))                                                            \
+    /* g = dy w: dx = rstd (g - x rstd^2 mean_d(g x)) + dsum; dw[d] += sum_t dy x rstd. dsum (the  \
+       gradient that reaches the sum by its other way) and dw may be NULL; dsum may be dx. */      \
+    X(rmsnorm_backward,                                                                            \
+      (const XrTensor *dx, const XrTensor *dw, const XrTensor *dy, const XrTensor *dsum,           \
+       const XrTensor *x, const XrTensor *w, const XrTensor *rstd),                                \
+      (dx, dw, dy, dsum, x, w, rstd))                                                              \
+    /* Angles: cos[t,i], sin[t,i] of positions[axis[i],t] * inv_freq[i], i < head_dim/2.           \
+       positions i32 [A,T], inv_freq f32 [head_dim/2], axis i32 [head_dim/2]. */                   \
+    X(rope_table,                                                                                  \
+      (const XrTensor *cos, const XrTensor *sin, const XrTensor *positions,                        \
+       const XrTensor *inv_freq, const XrTensor *axis),                                            \
+      (cos, sin, positions, inv_freq, axis))                                                       \
+    /* In place on x[T, heads*head_dim]: each pair (a, b) = (x[i], x[i + head_dim/2]) of a head    \
+       becomes (a cos - b sin, b cos + a sin). `inverse` rotates back, which is the backward. */   \
+    X(rope,                                                                                        \
+      (const XrTensor *x, const XrTensor *cos, const XrTensor *sin, int heads, bool inverse),      \
+      (x, cos, sin, heads, inverse))                                                               \
+    /* Attention inside each sequence: p = softmax(scale q k^T), out = p v.                        \
+       out, q [T, heads*head_dim], k, v [T, kv_heads*head_dim]; lse [T, heads] f32 receives the    \
+       logarithm of each softmax's denominator and may be NULL. */                                 \
+    X(attention,                                                                                   \
+      (const XrTensor *out, const XrTensor *lse, const XrTensor *q, const XrTensor *k,             \
+       const XrTensor *v, XrSegments segments, XrHeads heads),                                     \
+      (out, lse, q, k, v, segments, heads))                                                        \
+    /* D = rowsum(dout out), dS = p (dout v^T - D): dq = scale dS k, dk = scale dS^T q,            \
+       dv = p^T dout, summed over the query heads that share a key/value head. */                  \
+    X(attention_backward,                                                                          \
+      (const XrTensor *dq, const XrTensor *dk, const XrTensor *dv, const XrTensor *dout,           \
+       const XrTensor *q, const XrTensor *k, const XrTensor *v, const XrTensor *out,               \
+       const XrTensor *lse, XrSegments segments, XrHeads heads),                                   \
+      (dq, dk, dv, dout, q, k, v, out, lse, segments, heads))                                      \
+    /* Stores k, v [T, kv_heads*head_dim] in slots[T] i32 of a layer's cache. */                   \
+    X(kv_write,                                                                                    \
+      (const XrKvCache *cache, const XrTensor *k, const XrTensor *v, const XrTensor *slots),       \
+      (cache, k, v, slots))                                                                        \
+    /* Copies page from[i] to page to[i]; i32 [n] each. */                                         \
+    X(kv_copy_pages, (const XrKvCache *cache, const XrTensor *from, const XrTensor *to),           \
+      (cache, from, to))                                                                           \
+    /* Causal attention of new tokens over a cache that already holds their keys and values. The   \
+       queries of sequence b are its last cu[b+1]-cu[b] tokens. The same bits as `attention`. */   \
+    X(attention_paged,                                                                             \
+      (const XrTensor *out, const XrTensor *q, const XrKvCache *cache, XrSegments queries,         \
+       XrPageTables tables, XrHeads heads),                                                        \
+      (out, q, cache, queries, tables, heads))                                                     \
+    /* h[T,I] = silu(gate) up. */                                                                  \
+    X(swiglu, (const XrTensor *h, const XrTensor *gate, const XrTensor *up), (h, gate, up))        \
+    /* dgate = dh up s(1 + gate(1 - s)), dup = dh gate s, s = sigmoid(gate); outputs may be the    \
+       inputs' memory. */                                                                          \
+    X(swiglu_backward,                                                                             \
+      (const XrTensor *dgate, const XrTensor *dup, const XrTensor *dh, const XrTensor *gate,       \
+       const XrTensor *up),                                                                        \
+      (dgate, dup, dh, gate, up))                                                                  \
+    /* y = x Phi(x), Phi the normal distribution function (erf form). y may be x. */               \
+    X(gelu, (const XrTensor *y, const XrTensor *x), (y, x))                                        \
+    /* dx = dy (Phi(x) + x phi(x)). */                                                             \
+    X(gelu_backward, (const XrTensor *dx, const XrTensor *dy, const XrTensor *x), (dx, dy, x))     \
+    /* x[t] = table[ids[t]]; rows with a negative id become 0. table [V,D], ids i32 [T]. */        \
+    X(embedding, (const XrTensor *x, const XrTensor *table, const XrTensor *ids), (x, table, ids)) \
+    /* dtable[ids[t]] += dx[t], in the order of t; negative ids are skipped. */                    \
+    X(embedding_backward, (const XrTensor *dtable, const XrTensor *dx, const XrTensor *ids),       \
+      (dtable, dx, ids))                                                                           \
+    /* y[i] = x[index[i]]; index i32 [rows of y]. The backward of scatter_rows. */                 \
+    X(gather_rows, (const XrTensor *y, const XrTensor *x, const XrTensor *index), (y, x, index))   \
+    /* y[index[i]] = x[i], indices distinct; other rows of y keep their values. */                 \
+    X(scatter_rows, (const XrTensor *y, const XrTensor *x, const XrTensor *index), (y, x, index))  \
+    /* z = hidden[t] head^T / temperature, which is never stored whole: lse[t] = log sum_v e^z_v,  \
+       logprob[t] = z_target - lse, entropy[t] = lse - sum_v softmax(z)_v z_v. Rows with a         \
+       negative target get logprob 0. entropy and lse may be NULL. hidden [T,D], head [V,D]. */    \
+    X(logprob,                                                                                     \
+      (const XrTensor *logprob, const XrTensor *entropy, const XrTensor *lse,                      \
+       const XrTensor *hidden, const XrTensor *head, const XrTensor *targets, float temperature),  \
+      (logprob, entropy, lse, hidden, head, targets, temperature))                                 \
+    /* dz = dlogprob[t] (onehot(target) - softmax(z)) / temperature: dhidden = dz head,            \
+       dhead += dz^T hidden. Rows with a negative target get 0. dhead may be NULL. */              \
+    X(logprob_backward,                                                                            \
+      (const XrTensor *dhidden, const XrTensor *dhead, const XrTensor *dlogprob,                   \
+       const XrTensor *hidden, const XrTensor *head, const XrTensor *targets, const XrTensor *lse, \
+       float temperature),                                                                         \
+      (dhidden, dhead, dlogprob, hidden, head, targets, lse, temperature))                         \
+    /* Draws tokens[B] i32 from logits [B,V] f32 (which it may overwrite). logprob[B] is the       \
+       token's log-probability under softmax(logits), scaled[B] under softmax(logits/temperature)  \
+       (equal to logprob at temperature 0 and 1): both before penalty and truncation. seen i32 [n] \
+       holds the ids that penalties are for; suppress i32 [m] or NULL names ids never drawn.       \
+       params: B of them in the backend's memory. */                                               \
+    X(sample,                                                                                      \
+      (const XrTensor *tokens, const XrTensor *logprob, const XrTensor *scaled,                    \
+       const XrTensor *logits, const XrTensor *seen, const XrTensor *suppress,                     \
+       const XrSampleParams *params),                                                              \
+      (tokens, logprob, scaled, logits, seen, suppress, params))
+
+#define XR_UNWRAP(...) __VA_ARGS__
+#define XR_DECLARE_OP_FIELD(name, parameters, arguments)                                           \
+    void (*name)(XrBackend * b, XR_UNWRAP parameters);
+#define XR_DECLARE_OP(name, parameters, arguments)                                                 \
+    void xr_##name(XrBackend *b, XR_UNWRAP parameters);
+
+typedef struct XrOps {
+    XR_OPS(XR_DECLARE_OP_FIELD)
+} XrOps;
+
+XR_OPS(XR_DECLARE_OP)
+
+#endif
