@@ -1,0 +1,49 @@
+// The language model: embedding with pictures put in their places, layers, final norm, head.
+#ifndef XR_MODEL_LANGUAGE_H
+#define XR_MODEL_LANGUAGE_H
+
+#include "shared/model/block.h"
+
+// A ragged batch, in the backend's memory.
+typedef struct XrLanguageInput {
+    int64_t tokens;     // T
+    XrTensor ids;       // i32 [T]; negative where a picture's row comes
+    XrTensor positions; // i32 [3, T]
+    XrSegments segments;
+    // Rows of pictures: images [M, hidden] replace the rows image_rows i32 [M]; no data: none.
+    XrTensor images, image_rows;
+    // One cache a layer, or NULL for attention among the batch's tokens alone; see XrBlockInput.
+    const XrKvCache *caches;
+    XrTensor slots;
+    XrPageTables tables;
+} XrLanguageInput;
+
+// Memory for batches of up to `capacity` tokens.
+typedef struct XrLanguageWorkspace {
+    const XrModel *model;
+    XrArena arena;
+    int64_t capacity;
+    XrDType dtype;
+    XrTensor cos, sin;  // f32 [capacity, head_dim/2]
+    XrTensor hidden;    // [capacity, hidden] after the final norm
+    XrTensor last_rstd; // f32 [capacity], when kept
+    XrTensor out;       // [capacity, hidden] the residual stream after the last layer, when kept
+    bool keep;
+    XrBlockActs *layers;     // one for all layers, or one each when kept for a backward pass
+    XrBlockWeights *weights; // of each layer
+} XrLanguageWorkspace;
+
+bool xr_language_workspace_create(XrLanguageWorkspace **out, const XrModel *model, int64_t capacity,
+                                  bool keep, XrError *err);
+void xr_language_workspace_free(XrLanguageWorkspace *workspace);
+
+// Runs all layers; returns the hidden states after the final norm, [tokens, hidden] in the
+// workspace, valid until the next call. `observer` may be NULL; it sees "embed", "layer.I" (the
+// residual stream after layer I) and "norm".
+XrTensor xr_language_forward(XrLanguageWorkspace *workspace, const XrLanguageInput *input,
+                             const XrObserver *observer);
+
+// logits [rows, vocab] f32 = hidden head^T.
+void xr_language_logits(const XrModel *model, const XrTensor *logits, const XrTensor *hidden);
+
+#endif

@@ -1,0 +1,52 @@
+// A model: configuration and parameters in a backend's memory.
+#ifndef XR_MODEL_MODEL_H
+#define XR_MODEL_MODEL_H
+
+#include "shared/model/config.h"
+#include "shared/model/parameters.h"
+#include "shared/model/weights.h"
+#include "shared/tensor/backend.h"
+
+typedef enum XrWeightType {
+    XR_WEIGHTS_AS_STORED, // mapped from the files where the backend can read those
+    XR_WEIGHTS_F32,
+    XR_WEIGHTS_BF16,
+} XrWeightType;
+
+// Rotary frequencies: inv_freq f32 [head_dim/2] and which axis of the positions each is for.
+typedef struct XrRotary {
+    XrTensor inv_freq, axis;
+} XrRotary;
+
+typedef struct XrModel {
+    XrBackend *backend; // not owned
+    char *folder;
+    XrConfig config;
+    XrParameterTable table;
+    XrTensor *parameters; // table.count, in the backend's memory
+    bool *owned;          // which of them are copies of what the files hold
+    XrWeights weights;    // the mapped files
+    XrRotary rotary, vision_rotary;
+} XrModel;
+
+// Opens a Hugging Face folder. Weights are used as they lie in the files unless `type` asks for
+// conversion. `check_finite` reads all of them and refuses NaN and infinities.
+bool xr_model_open(XrModel **out, XrBackend *backend, const char *folder, XrWeightType type,
+                   bool check_finite, XrError *err);
+void xr_model_close(XrModel *model);
+
+// The parameter of a role (`block`: vision block or layer, else 0); a tied model's head is its
+// embedding. The model must have it.
+const XrTensor *xr_model_parameter(const XrModel *model, XrRole role, int64_t block);
+
+// Called after each stage of a forward pass with the stage's name ("layer.3.out"), for tests and
+// for finding where two backends part. The tensor is valid during the call.
+typedef struct XrObserver {
+    void (*see)(void *context, const char *stage, const XrTensor *value);
+    void *context;
+} XrObserver;
+
+void xr_observe(const XrObserver *observer, const XrTensor *value, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
