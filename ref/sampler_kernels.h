@@ -1,0 +1,24 @@
+// Loops over a row of the vocabulary, compiled for each instruction set (ref/isa.h).
+#ifndef XR_REF_SAMPLER_KERNELS_H
+#define XR_REF_SAMPLER_KERNELS_H
+
+#include "ref/isa.h"
+
+#include <stdint.h>
+
+// Elements whose exponentials are summed together before the sums are added up.
+enum { XR_SAMPLER_BLOCK = 256 };
+
+typedef struct XrSamplerKernels {
+    // z[i] = logits[i] / temperature, NaN becoming -infinity and what overflows the largest float;
+    // returns how many NaN there were.
+    int64_t (*scale)(float *z, const float *logits, int64_t n, float temperature);
+    // The largest z[i]; -infinity for n = 0.
+    float (*max)(const float *z, int64_t n);
+    // e[i] = exp(z[i] - max), blocks[k] = the sum of e[k*XR_SAMPLER_BLOCK ...].
+    void (*exponentials)(float *e, double *blocks, const float *z, int64_t n, float max);
+} XrSamplerKernels;
+
+XR_DECLARE_KERNELS(XrSamplerKernels, xr_sampler_kernels);
+
+#endif
