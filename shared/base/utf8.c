@@ -1,5 +1,7 @@
 #include "shared/base/utf8.h"
 
+#include <string.h>
+
 // How many bytes of a well-formed character start here: `*have` of `*want` (Unicode 15, table 3-7).
 static bool scan(const unsigned char *s, size_t bytes, size_t *have, size_t *want) {
     unsigned lo = 0x80, hi = 0xBF;
@@ -86,4 +88,29 @@ size_t xr_utf8_invalid_length(const char *text, size_t bytes, bool *incomplete) 
     bool whole = scan((const unsigned char *)text, bytes, &have, &want);
     *incomplete = !whole && have > 0 && have == bytes;
     return have > 0 ? have : 1;
+}
+
+const char *xr_utf8_shown(const char *text) {
+    static _Thread_local char shown[8][128];
+    static _Thread_local unsigned next;
+    char *out = shown[next++ % 8];
+    size_t length = 0;
+    for (size_t left = strlen(text); left > 0;) {
+        uint32_t c;
+        int size = xr_utf8_decode(text, left, &c);
+        bool plain = size > 0 && c >= 0x20 && !(c >= 0x7F && c < 0xA0);
+        size_t step = size > 0 ? (size_t)size : 1;
+        if (length + step > 117) {
+            memcpy(out + length, "...", 3);
+            length += 3;
+            break;
+        }
+        if (plain) memcpy(out + length, text, step);
+        else out[length] = '?';
+        length += plain ? step : 1;
+        text += step;
+        left -= step;
+    }
+    out[length] = '\0';
+    return out;
 }
