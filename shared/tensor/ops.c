@@ -63,12 +63,12 @@ void xr_linear(XrBackend *b, const XrTensor *y, const XrTensor *x, const XrTenso
 }
 
 void xr_linear_backward_input(XrBackend *b, const XrTensor *dx, const XrTensor *dy,
-                              const XrTensor *w) {
+                              const XrTensor *w, bool accumulate) {
     bool ok = is_weight(w, dy->shape[1], dx->shape[1]) &&
               is_activation(dx, dy->shape[0], w->shape[1], dy->dtype) &&
               is_activation(dy, dy->shape[0], w->shape[0], dy->dtype);
     CHECK(ok, "dx %s, dy %s, w %s", xr_shape_text(dx), xr_shape_text(dy), xr_shape_text(w));
-    b->ops->linear_backward_input(b, dx, dy, w);
+    b->ops->linear_backward_input(b, dx, dy, w, accumulate);
 }
 
 void xr_linear_backward_weight(XrBackend *b, const XrTensor *dw, const XrTensor *dbias,

@@ -70,9 +70,10 @@ typedef struct XrSampleParams {
     /* y[T,N] = x[T,K] w[N,K]^T + bias[N]; bias may be NULL. */                                    \
     X(linear, (const XrTensor *y, const XrTensor *x, const XrTensor *w, const XrTensor *bias),     \
       (y, x, w, bias))                                                                             \
-    /* dx[T,K] = dy[T,N] w[N,K]. */                                                                \
-    X(linear_backward_input, (const XrTensor *dx, const XrTensor *dy, const XrTensor *w),          \
-      (dx, dy, w))                                                                                 \
+    /* dx[T,K] = dy[T,N] w[N,K], or += where `accumulate` (several layers read one x). */          \
+    X(linear_backward_input,                                                                       \
+      (const XrTensor *dx, const XrTensor *dy, const XrTensor *w, bool accumulate),                \
+      (dx, dy, w, accumulate))                                                                     \
     /* dw[N,K] += dy[T,N]^T x[T,K]; dbias[N] += column sums of dy; either may be NULL. */          \
     X(linear_backward_weight,                                                                      \
       (const XrTensor *dw, const XrTensor *dbias, const XrTensor *dy, const XrTensor *x),          \
