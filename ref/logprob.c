@@ -1,0 +1,127 @@
+// Log-probabilities of given tokens over the vocabulary. Logits are computed by xr_cpu_linear for a
+// few rows at a time and reduced by ref/softmax.h, as the sampler does.
+#include "ref/cpu.h"
+#include "ref/softmax.h"
+#include "ref/softmax_kernels.h"
+#include "ref/widen.h"
+#include "shared/base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SCRATCH = 32 << 20 }; // bytes of logits
+
+typedef struct Rows {
+    const XrTensor *logprob, *entropy, *lse, *targets;
+    float *logits; // of rows first...
+    int64_t first, vocab;
+    float temperature;
+} Rows;
+
+static int64_t target_of(const XrTensor *targets, int64_t row, int64_t vocab) {
+    int32_t target = ((const int32_t *)targets->data)[row];
+    XR_REQUIRE(target < vocab, "logprob: target %d of a vocabulary of %lld", target,
+               (long long)vocab);
+    return target;
+}
+
+static void reduce_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const Rows *r = context;
+    const XrSoftmaxKernels *k = XR_CHOOSE_KERNELS(xr_softmax_kernels);
+    for (int64_t i = begin; i < end; i++) {
+        float *z = r->logits + i * r->vocab, mean = 0;
+        int64_t row = r->first + i, target = target_of(r->targets, row, r->vocab);
+        k->divide(z, r->vocab, r->temperature);
+        float lse =
+            r->entropy ? xr_cpu_row_lse_mean(z, r->vocab, &mean) : xr_cpu_row_lse(z, r->vocab);
+        ((float *)r->logprob->data)[row] = target < 0 ? 0 : z[target] - lse;
+        if (r->entropy) ((float *)r->entropy->data)[row] = lse - mean;
+        if (r->lse) ((float *)r->lse->data)[row] = lse;
+    }
+}
+
+void xr_cpu_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entropy,
+                    const XrTensor *lse, const XrTensor *hidden, const XrTensor *head,
+                    const XrTensor *targets, float temperature) {
+    xr_cpu_require_f32(hidden, "logprob");
+    int64_t rows = hidden->shape[0], vocab = head->shape[0];
+    if (rows == 0) return;
+    int64_t chunk = XR_MAX(1, XR_MIN(rows, SCRATCH / (int64_t)sizeof(float) / vocab));
+    float *logits = xr_cpu_shared_scratch(b, (size_t)(chunk * vocab) * sizeof *logits);
+    for (int64_t first = 0; first < rows; first += chunk) {
+        int64_t count = XR_MIN(chunk, rows - first);
+        XrTensor x = xr_rows(hidden, first, count);
+        XrTensor z = xr_tensor2(XR_F32, logits, count, vocab);
+        xr_cpu_linear(b, &z, &x, head, NULL);
+        Rows r = {logprob, entropy, lse, targets, logits, first, vocab, temperature};
+        xr_cpu_parallel(b, count, 1, reduce_rows, &r);
+    }
+}
+
+typedef struct Gradient {
+    float *dz; // logits in, their gradient out: rows x columns
+    int64_t columns, first_column, vocab;
+    const XrTensor *dlogprob, *lse, *targets;
+    int64_t first;
+    float temperature;
+} Gradient;
+
+static void gradient_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const Gradient *g = context;
+    const XrSoftmaxKernels *k = XR_CHOOSE_KERNELS(xr_softmax_kernels);
+    for (int64_t i = begin; i < end; i++) {
+        float *dz = g->dz + i * g->columns;
+        int64_t row = g->first + i, target = target_of(g->targets, row, g->vocab);
+        if (target < 0) {
+            memset(dz, 0, (size_t)g->columns * sizeof *dz);
+            continue;
+        }
+        float factor = ((const float *)g->dlogprob->data)[row] / g->temperature;
+        k->scaled_softmax(dz, g->columns, g->temperature, ((const float *)g->lse->data)[row],
+                          -factor);
+        int64_t column = target - g->first_column;
+        if (column >= 0 && column < g->columns) dz[column] += factor;
+    }
+}
+
+static void add_to(void *context, int64_t begin, int64_t end, int thread) {
+    const XrTensor *const *t = context; // sum, addend
+    for (int64_t i = begin; i < end; i++) {
+        float *sum = (float *)t[0]->data + i * t[0]->row_stride;
+        const float *addend = (const float *)t[1]->data + i * t[1]->row_stride;
+        for (int64_t k = 0; k < t[0]->shape[1]; k++) sum[k] += addend[k];
+    }
+}
+
+enum { MOST_ROWS = 1024 };
+
+void xr_cpu_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTensor *dhead,
+                             const XrTensor *dlogprob, const XrTensor *hidden, const XrTensor *head,
+                             const XrTensor *targets, const XrTensor *lse, float temperature) {
+    xr_cpu_require_f32(hidden, "logprob_backward");
+    int64_t rows = hidden->shape[0], vocab = head->shape[0], width = hidden->shape[1];
+    if (rows == 0) return;
+    int64_t chunk = XR_MIN(rows, MOST_ROWS);
+    int64_t columns = XR_MIN(vocab, SCRATCH / (int64_t)sizeof(float) / chunk);
+    size_t logits = (size_t)(chunk * columns);
+    float *dz = xr_cpu_shared_scratch(b, (logits + (size_t)(chunk * width)) * sizeof *dz);
+    for (int64_t first = 0; first < rows; first += chunk) {
+        int64_t count = XR_MIN(chunk, rows - first);
+        XrTensor x = xr_rows(hidden, first, count), dx = xr_rows(dhidden, first, count);
+        XrTensor part = xr_tensor2(XR_F32, dz + logits, count, width);
+        for (int64_t column = 0; column < vocab; column += columns) {
+            int64_t some = XR_MIN(columns, vocab - column);
+            XrTensor w = xr_rows(head, column, some);
+            XrTensor z = xr_tensor2(XR_F32, dz, count, some);
+            xr_cpu_linear(b, &z, &x, &w, NULL);
+            Gradient g = {dz, some, column, vocab, dlogprob, lse, targets, first, temperature};
+            xr_cpu_parallel(b, count, 1, gradient_rows, &g);
+            xr_cpu_linear_backward_input(b, column == 0 ? &dx : &part, &z, &w);
+            if (column > 0) xr_cpu_parallel(b, count, 16, add_to, (const XrTensor *[]){&dx, &part});
+            if (dhead) {
+                XrTensor dw = xr_rows(dhead, column, some);
+                xr_cpu_linear_backward_weight(b, &dw, NULL, &z, &x);
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+// Vectors of floats for ref/*_kernels.c, as wide as the instruction set that the including file is
+// compiled for. Everything is static, so that each object keeps its own copy (ref/isa.h).
+#ifndef XR_REF_VECTOR_H
+#define XR_REF_VECTOR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h> // defines: _mm512_fmadd_ps and its like
+#elif defined(__aarch64__)
+#include <arm_neon.h> // defines: vfmaq_f32
+#endif
+
+#if defined(__AVX512F__)
+#define XR_LANES 16
+#elif defined(__AVX2__)
+#define XR_LANES 8
+#else
+#define XR_LANES 4
+#endif
+
+typedef float Vec __attribute__((vector_size(4 * XR_LANES)));
+typedef int32_t VecI __attribute__((vector_size(4 * XR_LANES)));
+typedef uint32_t VecU __attribute__((vector_size(4 * XR_LANES)));
+typedef uint16_t VecHalf __attribute__((vector_size(2 * XR_LANES)));
+
+static inline Vec vec_load(const float *p) {
+    Vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void vec_store(float *p, Vec v) {
+    memcpy(p, &v, sizeof v);
+}
+
+static inline Vec vec_set(float x) {
+    return x - (Vec){0};
+}
+
+// a b + c, rounded once where the instruction set can.
+static inline Vec vec_fma(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+    return (Vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+    return (Vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (Vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+// The greater of two; b where they are not ordered.
+static inline Vec vec_max(Vec a, Vec b) {
+#if defined(__AVX512F__)
+    return (Vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (Vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    VecI greater = a > b;
+    return (Vec)((greater & (VecI)a) | (~greater & (VecI)b));
+#endif
+}
+
+// Lanes are paired at distance XR_LANES/2, then half of that, down to 1: one order for all sums.
+static inline float vec_sum(Vec v) {
+    float lanes[XR_LANES];
+    vec_store(lanes, v);
+    for (int half = XR_LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    }
+    return lanes[0];
+}
+
+static inline float vec_greatest(Vec v) {
+    float lanes[XR_LANES];
+    vec_store(lanes, v);
+    for (int half = XR_LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+        }
+    }
+    return lanes[0];
+}
+
+// exp(x) for x <= 88, within 1 ulp; 0 below -87.3, where results would be denormal, and for
+// -infinity. NaN stays NaN. x = n ln 2 + r with |r| <= ln 2 / 2; exp(r) is the Taylor polynomial
+// to the seventh power with Cephes' coefficients (expf.c); 2^n goes into the exponent's bits.
+static inline Vec vec_exp(Vec x) {
+    const float round = 0x1.8p23f; // adding it leaves the nearest whole number in the low bits
+    Vec shifted = vec_fma(x, vec_set(0x1.715476p0f), vec_set(round));
+    Vec n = shifted - round;
+    Vec r = vec_fma(n, vec_set(-0x1.62e4p-1f), x);
+    r = vec_fma(n, vec_set(-0x1.7f7d1cp-20f), r);
+    Vec p = vec_set(1.9875691500e-4f);
+    p = vec_fma(p, r, vec_set(1.3981999507e-3f));
+    p = vec_fma(p, r, vec_set(8.3334519073e-3f));
+    p = vec_fma(p, r, vec_set(4.1665795894e-2f));
+    p = vec_fma(p, r, vec_set(1.6666665459e-1f));
+    p = vec_fma(p, r, vec_set(5.0000001201e-1f));
+    p = vec_fma(p, r * r, r) + 1.0f;
+    VecI exponent = (VecI)shifted << 23;
+    VecI keep = ~(VecI)(x < -87.3f);
+    return (Vec)(((VecI)p + exponent) & keep);
+}
+
+#endif
