@@ -1,0 +1,370 @@
+#include "tests/support/op_runner.h"
+
+#include "shared/base/memory.h"
+#include "tests/support/op_values.h"
+#include "tests/support/tolerance.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+// ---- backends ----
+
+static const int THREADS[] = {1, 3};
+static XrBackend *cpus[XR_COUNT(THREADS)];
+
+static XrBackend *cpu_instance(int i) {
+    if (!cpus[i]) cpus[i] = xr_cpu_create(THREADS[i]);
+    return cpus[i];
+}
+
+XrBackend *xr_test_cpu(int threads) {
+    return cpu_instance(threads > 1);
+}
+
+const XrTestBackend XR_TEST_BACKENDS[] = {
+    {"cpu", false, XR_COUNT(THREADS), cpu_instance},
+    {NULL, false, 0, NULL},
+};
+
+void xr_op_runner_finish(void) {
+    for (size_t i = 0; i < XR_COUNT(cpus); i++) {
+        xr_backend_free(cpus[i]);
+        cpus[i] = NULL;
+    }
+}
+
+// ---- placing arguments in a backend's memory ----
+
+// All memory that is not an argument's own is filled with this, so that what is read from there is
+// NaN (or -1), and what is written there shows.
+enum { GUARD = 256, PAINT = 0xFF, ROW_GAP = 5, SHIFT = 3 };
+
+typedef struct Place {
+    unsigned char *image; // of the whole buffer, in host memory
+    void *memory;         // the backend's
+    size_t bytes, first;  // of the buffer; where element 0 is
+    int64_t rows, columns, stride;
+} Place;
+
+static Place layout(const XrArg *arg, XrVariant variant) {
+    Place p = {.rows = arg->shape[0], .columns = arg->ndim == 2 ? arg->shape[1] : 1};
+    size_t size = xr_dtype_size(arg->dtype);
+    bool strided = variant == XR_STRIDED && arg->kind == XR_KIND_ACTIVATION;
+    p.stride = p.columns + (strided ? ROW_GAP : 0);
+    p.first = GUARD + (strided ? SHIFT * size : 0);
+    if (variant == XR_STRIDED && arg->kind == XR_KIND_WEIGHT) p.first += 1;
+    p.bytes = p.first + (size_t)(p.rows * p.stride) * size + GUARD;
+    return p;
+}
+
+static size_t place_of(const Place *p, const XrArg *arg, int64_t i) {
+    int64_t row = i / p->columns, column = i % p->columns;
+    return p->first + (size_t)(row * p->stride + column) * xr_dtype_size(arg->dtype);
+}
+
+static Place place(XrBackend *b, XrArg *arg, XrVariant variant) {
+    Place p = layout(arg, variant);
+    p.image = xr_malloc(p.bytes);
+    memset(p.image, PAINT, p.bytes);
+    for (int64_t i = 0; i < arg->count && arg->role != XR_OUT; i++) {
+        xr_store(arg->dtype, p.image + place_of(&p, arg, i), arg->value[i]);
+    }
+    XrError err;
+    p.memory = b->alloc(b, p.bytes, arg->name, &err);
+    XR_REQUIRE(p.memory, "%s", err.message);
+    b->upload(b, p.memory, p.image, p.bytes);
+    return p;
+}
+
+static XrTensor tensor_at(const XrArg *arg, const Place *p) {
+    XrTensor t = xr_tensor_of(arg->dtype, (char *)p->memory + p->first, arg->ndim, arg->shape);
+    if (arg->ndim == 2) t.row_stride = p->stride;
+    return t;
+}
+
+// Places all arguments; an aliased output has its input's place.
+static void place_all(XrOpRun *run, XrBackend *b, Place places[]) {
+    for (int i = 0; i < run->count; i++) {
+        XrArg *arg = &run->args[i];
+        if (!arg->alias) {
+            places[i] = place(b, arg, run->variant);
+            arg->tensor = tensor_at(arg, &places[i]);
+        }
+    }
+    for (int i = 0; i < run->count; i++) {
+        if (!run->args[i].alias) continue;
+        places[i] = (Place){0};
+        run->args[i].tensor = run->args[i].alias->tensor;
+    }
+}
+
+static void release_all(XrOpRun *run, XrBackend *b, Place places[]) {
+    for (int i = 0; i < run->count; i++) {
+        free(places[i].image);
+        if (places[i].memory) b->free(b, places[i].memory);
+    }
+}
+
+static bool is_omitted(const XrOpRun *run, const XrArg *arg) {
+    return xr_t(run, arg->name) == NULL;
+}
+
+static XrArg *alias_owner(const XrOpRun *run, const XrArg *owner) {
+    for (int i = 0; i < run->count; i++) {
+        if (run->args[i].alias == owner) return (XrArg *)&run->args[i];
+    }
+    return NULL;
+}
+
+// ---- looking at what came back ----
+
+// Compares the buffer with what was put there: everything but the elements of an output must be as
+// before.
+static void check_untouched(const XrOpRun *run, const XrArg *arg, const Place *p,
+                            const unsigned char *after) {
+    size_t size = xr_dtype_size(arg->dtype);
+    bool writable = (arg->role != XR_IN && !is_omitted(run, arg)) || alias_owner(run, arg);
+    unsigned char *expected = xr_malloc(p->bytes);
+    memcpy(expected, p->image, p->bytes);
+    for (int64_t i = 0; i < arg->count && writable; i++) {
+        size_t at = place_of(p, arg, i);
+        memcpy(expected + at, after + at, size);
+    }
+    for (size_t i = 0; i < p->bytes; i++) {
+        if (expected[i] == after[i]) continue;
+        fail_msg("%s: %s was changed %lld bytes from its first element (%zu bytes an element, "
+                 "%lld rows of %lld, stride %lld)",
+                 run->test->op, arg->name, (long long)i - (long long)p->first, size,
+                 (long long)p->rows, (long long)p->columns, (long long)p->stride);
+    }
+    free(expected);
+}
+
+static XrTolerance tolerance_of(const XrOpRun *run, const XrArg *arg) {
+    for (const XrTolerance *t = XR_TOLERANCES; t->op; t++) {
+        if (strcmp(t->op, run->test->op) == 0 && (!t->arg || strcmp(t->arg, arg->name) == 0)) {
+            return *t;
+        }
+    }
+    XR_BUG("tests/support/tolerance.h has no row for %s", run->test->op);
+}
+
+static double rms(const double *values, int64_t count) {
+    double total = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (isfinite(values[i])) total += values[i] * values[i];
+    }
+    return count ? sqrt(total / (double)count) : 0;
+}
+
+// How many times the tolerance the two are apart; infinite where only one is finite.
+static double excess(double got, double want, const XrTolerance *t, double scale) {
+    if (isnan(want)) return isnan(got) ? 0 : INFINITY;
+    if (got == want) return 0;
+    if (!isfinite(got) || !isfinite(want)) return INFINITY;
+    return fabs(got - want) / (t->relative * fabs(want) + t->absolute * scale);
+}
+
+static void compare(const XrOpRun *run, const XrArg *arg, const double *got) {
+    XrTolerance tolerance = tolerance_of(run, arg);
+    double scale = fmax(arg->scale, rms(arg->expect, arg->count)), worst = 0;
+    int64_t at = 0;
+    for (int64_t i = 0; i < arg->count; i++) {
+        double e = excess(got[i], arg->expect[i], &tolerance, scale);
+        if (e <= worst) continue;
+        worst = e;
+        at = i;
+    }
+    if (worst <= 1) return;
+    fail_msg("%s: %s[%lld] of %lld is %.9g, should be %.9g: %.3g times the tolerance "
+             "(relative %g, absolute %g of rms %.3g)",
+             run->test->op, arg->name, (long long)at, (long long)arg->count, got[at],
+             arg->expect[at], worst, tolerance.relative, tolerance.absolute, scale);
+}
+
+// ---- calling ----
+
+// The outputs' elements of one call, as bytes in the order of arguments.
+typedef struct Results {
+    unsigned char *bytes[XR_MAX_ARGS];
+} Results;
+
+static void free_results(Results *r) {
+    for (int i = 0; i < XR_MAX_ARGS; i++) free(r->bytes[i]);
+    *r = (Results){0};
+}
+
+static bool is_output(const XrOpRun *run, const XrArg *arg) {
+    return arg->expect && !is_omitted(run, arg);
+}
+
+static unsigned char *elements_of(const XrArg *arg, const Place *p, const unsigned char *buffer) {
+    size_t size = xr_dtype_size(arg->dtype);
+    unsigned char *bytes = xr_malloc((size_t)arg->count * size + 1);
+    for (int64_t i = 0; i < arg->count; i++) {
+        memcpy(bytes + (size_t)i * size, buffer + place_of(p, arg, i), size);
+    }
+    return bytes;
+}
+
+// Brings every buffer back and checks what must not have changed.
+static Results collect(XrOpRun *run, XrBackend *b, Place places[]) {
+    Results results = {0};
+    for (int i = 0; i < run->count; i++) {
+        const XrArg *arg = &run->args[i];
+        if (arg->alias) continue;
+        unsigned char *after = xr_malloc(places[i].bytes);
+        b->download(b, after, places[i].memory, places[i].bytes);
+        check_untouched(run, arg, &places[i], after);
+        const XrArg *owner = alias_owner(run, arg);
+        const XrArg *output = owner ? owner : arg;
+        if (is_output(run, output)) {
+            results.bytes[output - run->args] = elements_of(arg, &places[i], after);
+        }
+        free(after);
+    }
+    return results;
+}
+
+static Results call_on(XrOpRun *run, XrBackend *b) {
+    Place places[XR_MAX_ARGS];
+    place_all(run, b, places);
+    run->test->call(run, b);
+    b->synchronize(b);
+    Results results = collect(run, b, places);
+    release_all(run, b, places);
+    return results;
+}
+
+static void compare_with_expected(const XrOpRun *run, const Results *results) {
+    for (int i = 0; i < run->count; i++) {
+        const XrArg *arg = &run->args[i];
+        if (!results->bytes[i]) continue;
+        double *got = xr_malloc(((size_t)arg->count + 1) * sizeof *got);
+        for (int64_t k = 0; k < arg->count; k++) {
+            got[k] = xr_load(arg->dtype, results->bytes[i] + (size_t)k * xr_dtype_size(arg->dtype));
+        }
+        compare(run, arg, got);
+        free(got);
+    }
+}
+
+static void require_same_bits(const XrOpRun *run, const XrArg *arg, const unsigned char *a,
+                              const unsigned char *b, size_t bytes, const char *what) {
+    size_t size = xr_dtype_size(arg->dtype);
+    for (size_t i = 0; i < bytes; i += size) {
+        if (memcmp(a + i, b + i, size) == 0) continue;
+        fail_msg("%s: %s[%zu] has other bits %s: %.9g and %.9g", run->test->op, arg->name, i / size,
+                 what, xr_load(arg->dtype, a + i), xr_load(arg->dtype, b + i));
+    }
+}
+
+// Rows [begin, begin+count) alone must have the bits that they have among all.
+static void check_rows_alone(XrOpRun *run, XrBackend *b, const Results *whole, int64_t begin,
+                             int64_t count) {
+    Place places[XR_MAX_ARGS];
+    place_all(run, b, places);
+    for (int i = 0; i < run->count; i++) {
+        XrArg *arg = &run->args[i];
+        if (arg->by_row) arg->tensor = xr_rows(&arg->tensor, begin, count);
+    }
+    run->test->call(run, b);
+    b->synchronize(b);
+    Results part = collect(run, b, places);
+    for (int i = 0; i < run->count; i++) {
+        const XrArg *arg = &run->args[i];
+        if (!arg->by_row || !part.bytes[i]) continue;
+        int64_t columns = arg->ndim == 2 ? arg->shape[1] : 1;
+        size_t row_bytes = (size_t)columns * xr_dtype_size(arg->dtype);
+        size_t first = (size_t)begin * row_bytes;
+        require_same_bits(run, arg, whole->bytes[i] + first, part.bytes[i] + first,
+                          (size_t)count * row_bytes, "when computed with other rows");
+    }
+    free_results(&part);
+    release_all(run, b, places);
+}
+
+static int64_t rows_of(const XrOpRun *run) {
+    for (int i = 0; i < run->count; i++) {
+        if (run->args[i].by_row) return run->args[i].shape[0];
+    }
+    return 0;
+}
+
+static void check_independence(XrOpRun *run, XrBackend *b, const Results *whole) {
+    int64_t rows = rows_of(run);
+    if (!run->test->independent_rows || rows < 2) return;
+    check_rows_alone(run, b, whole, 0, 1);
+    check_rows_alone(run, b, whole, rows - 1, 1);
+    check_rows_alone(run, b, whole, rows / 3, rows - rows / 3);
+}
+
+// ---- gradients ----
+
+enum { MOST_DIFFERENCES = 48 };
+
+// d loss / d value[i] by a central difference, for up to MOST_DIFFERENCES elements.
+static void check_gradient(XrOpRun *run, const XrArg *gradient) {
+    XrArg *of = gradient->gradient_of;
+    int64_t step = of->count / MOST_DIFFERENCES + 1;
+    double scale = fmax(gradient->scale, rms(gradient->expect, gradient->count));
+    for (int64_t i = 0; i < of->count; i += step) {
+        double kept = of->value[i], h = 1e-4 * fmax(1, fabs(kept));
+        of->value[i] = kept + h;
+        double above = run->test->loss(run);
+        of->value[i] = kept - h;
+        double below = run->test->loss(run);
+        of->value[i] = kept;
+        double before = gradient->role == XR_INOUT ? gradient->value[i] : 0;
+        double want = (above - below) / (2 * h), got = gradient->expect[i] - before;
+        if (fabs(got - want) <= 1e-6 * fabs(want) + 1e-6 * scale) continue;
+        fail_msg("%s: the reference's %s[%lld] is %.9g, the difference quotient %.9g",
+                 run->test->op, gradient->name, (long long)i, got, want);
+    }
+}
+
+// ---- a row ----
+
+static void prepare(XrOpRun *run, const XrOpRow *row) {
+    *run = (XrOpRun){.test = row->test,
+                     .shape = row->shape,
+                     .types = row->types,
+                     .variant = row->variant,
+                     .golden = row->golden};
+    run->test->build(run);
+    for (int i = 0; i < run->count; i++) {
+        XrArg *arg = &run->args[i];
+        if (arg->role == XR_INOUT) {
+            memcpy(arg->expect, arg->value, (size_t)arg->count * sizeof *arg->expect);
+        }
+    }
+    run->test->reference(run);
+    for (int i = 0; i < run->count && run->test->loss; i++) {
+        if (run->args[i].gradient_of) check_gradient(run, &run->args[i]);
+    }
+}
+
+void xr_op_row_test(void **state) {
+    const XrOpRow *row = *state;
+    XrOpRun run;
+    prepare(&run, row);
+    Results first = call_on(&run, row->backend->instance(0));
+    compare_with_expected(&run, &first);
+    check_independence(&run, row->backend->instance(0), &first);
+    for (int k = 1; k < row->backend->instances; k++) {
+        Results other = call_on(&run, row->backend->instance(k));
+        for (int i = 0; i < run.count; i++) {
+            const XrArg *arg = &run.args[i];
+            if (!first.bytes[i]) continue;
+            require_same_bits(&run, arg, first.bytes[i], other.bytes[i],
+                              (size_t)arg->count * xr_dtype_size(arg->dtype),
+                              "on another number of threads");
+        }
+        free_results(&other);
+    }
+    free_results(&first);
+    for (int i = 0; i < run.count; i++) {
+        free(run.args[i].value);
+        free(run.args[i].expect);
+    }
+}

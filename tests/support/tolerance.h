@@ -1,0 +1,58 @@
+// How far an operation's output may be from the value in double (or from golden data). An element
+// passes when |got - want| <= relative |want| + absolute rms(want), rms over the whole output (or
+// the size of the terms that cancel in it, where the test gives that).
+//
+// A row names an operation and, where its outputs differ, one output. f32 has a rounding error of
+// 6e-8. Nothing here is loosened without its reason beside it.
+#ifndef XR_TESTS_TOLERANCE_H
+#define XR_TESTS_TOLERANCE_H
+
+#include <stddef.h>
+
+typedef struct XrTolerance {
+    const char *op, *arg; // arg NULL: the outputs that have no row of their own
+    double relative, absolute;
+} XrTolerance;
+
+static const XrTolerance XR_TOLERANCES[] = {
+    // One f32 sum along K per element; its terms cancel, so that the error goes with the output's
+    // scale and not with the element.
+    {"linear", NULL, 1e-6, 2e-6},
+    {"linear_backward_input", NULL, 1e-6, 2e-6},
+    {"linear_backward_weight", NULL, 1e-6, 2e-6},
+    // A statistic and two products.
+    {"rmsnorm", NULL, 5e-7, 0},
+    {"add_rmsnorm", NULL, 5e-7, 0},
+    // The difference of two terms of the size of the gradient.
+    {"rmsnorm_backward", NULL, 1e-6, 1e-6},
+    // The reference takes the angle as the operation does, rounded to f32.
+    {"rope_table", NULL, 1e-7, 1e-7},
+    // Sum of two products.
+    {"rope", NULL, 1e-7, 2e-7},
+    // Softmax and a weighted sum, both in f32.
+    {"attention", NULL, 1e-6, 4e-6},
+    {"attention_paged", NULL, 1e-6, 4e-6},
+    {"attention_backward", NULL, 1e-6, 1e-5},
+    // An exponential of 2 ulp, a quotient, two products.
+    {"swiglu", NULL, 6e-7, 0},
+    // 1 + g (1 - s) cancels near its zero at g = -1.28.
+    {"swiglu_backward", NULL, 6e-7, 1e-6},
+    {"gelu", NULL, 6e-7, 0},
+    // Phi(x) + x phi(x) cancels near its zero at x = -0.75.
+    {"gelu_backward", NULL, 6e-7, 1e-6},
+    // Copies and conversions are exact.
+    {"embedding", NULL, 0, 0},
+    {"gather_rows", NULL, 0, 0},
+    {"scatter_rows", NULL, 0, 0},
+    // A sum in f32 over the tokens that share a row.
+    {"embedding_backward", NULL, 1e-6, 1e-6},
+    // Logits of an f32 product, then a log-sum-exp.
+    {"logprob", NULL, 1e-6, 4e-6},
+    {"logprob_backward", NULL, 1e-6, 1e-5},
+    // Ids are exact; log-probabilities are the difference of a logit and a log-sum-exp.
+    {"sample", "tokens", 0, 0},
+    {"sample", NULL, 1e-6, 1e-6},
+    {NULL, NULL, 0, 0},
+};
+
+#endif
