@@ -5,6 +5,7 @@
 typedef struct Product {
     XrBackend *backend;
     const XrTensor *y, *x, *w, *bias;
+    bool accumulate; // dx += and not dx =
 } Product;
 
 static const float *row_of(const XrTensor *t, int64_t row) {
@@ -31,7 +32,7 @@ static void linear_columns(void *context, int64_t begin, int64_t end, int thread
 void xr_cpu_linear(XrBackend *b, const XrTensor *y, const XrTensor *x, const XrTensor *w,
                    const XrTensor *bias) {
     xr_cpu_require_f32(x, "linear");
-    Product p = {b, y, x, w, bias};
+    Product p = {b, y, x, w, bias, false};
     xr_cpu_parallel(b, w->shape[0], 16, linear_columns, &p);
 }
 
@@ -41,7 +42,7 @@ static void backward_input_rows(void *context, int64_t begin, int64_t end, int t
     float *w = xr_cpu_scratch(p->backend, thread, (size_t)(width + 1) * sizeof *w);
     for (int64_t t = begin; t < end; t++) {
         float *dx = (float *)row_of(p->x, t);
-        for (int64_t k = 0; k < width; k++) dx[k] = 0;
+        for (int64_t k = 0; k < width && !p->accumulate; k++) dx[k] = 0;
         for (int64_t i = 0; i < n; i++) {
             float dy = row_of(p->y, t)[i];
             xr_cpu_widen(w, p->w, i * width, width);
@@ -51,9 +52,9 @@ static void backward_input_rows(void *context, int64_t begin, int64_t end, int t
 }
 
 void xr_cpu_linear_backward_input(XrBackend *b, const XrTensor *dx, const XrTensor *dy,
-                                  const XrTensor *w) {
+                                  const XrTensor *w, bool accumulate) {
     xr_cpu_require_f32(dy, "linear_backward_input");
-    Product p = {b, dy, dx, w, NULL};
+    Product p = {b, dy, dx, w, NULL, accumulate};
     xr_cpu_parallel(b, dx->shape[0], 4, backward_input_rows, &p);
 }
 
@@ -74,6 +75,6 @@ static void backward_weight_rows(void *context, int64_t begin, int64_t end, int 
 void xr_cpu_linear_backward_weight(XrBackend *b, const XrTensor *dw, const XrTensor *dbias,
                                    const XrTensor *dy, const XrTensor *x) {
     xr_cpu_require_f32(dy, "linear_backward_weight");
-    Product p = {b, dy, x, dw, dbias};
+    Product p = {b, dy, x, dw, dbias, false};
     xr_cpu_parallel(b, dy->shape[1], 16, backward_weight_rows, &p);
 }

@@ -116,7 +116,7 @@ void xr_cpu_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTens
             xr_cpu_linear(b, &z, &x, &w, NULL);
             Gradient g = {dz, some, column, vocab, dlogprob, lse, targets, first, temperature};
             xr_cpu_parallel(b, count, 1, gradient_rows, &g);
-            xr_cpu_linear_backward_input(b, column == 0 ? &dx : &part, &z, &w);
+            xr_cpu_linear_backward_input(b, column == 0 ? &dx : &part, &z, &w, false);
             if (column > 0) xr_cpu_parallel(b, count, 16, add_to, (const XrTensor *[]){&dx, &part});
             if (dhead) {
                 XrTensor dw = xr_rows(dhead, column, some);
