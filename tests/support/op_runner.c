@@ -162,7 +162,10 @@ static double excess(double got, double want, const XrTolerance *t, double scale
     if (isnan(want)) return isnan(got) ? 0 : INFINITY;
     if (got == want) return 0;
     if (!isfinite(got) || !isfinite(want)) return INFINITY;
-    return fabs(got - want) / (t->relative * fabs(want) + t->absolute * scale);
+    double allowed = t->relative * fabs(want) + t->absolute * scale;
+    // What is smaller may have been flushed to zero.
+    if (t->relative > 0 || t->absolute > 0) allowed += 0x1p-126;
+    return fabs(got - want) / allowed;
 }
 
 static void compare(const XrOpRun *run, const XrArg *arg, const double *got) {

@@ -7,14 +7,15 @@
 #include <string.h>
 
 // Keeps `bits` bits of the significand; numbers below the smallest normal one, 2^lowest, have the
-// spacing of that one.
+// spacing of that one; numbers from 4 * 2^-lowest on are infinite.
 static double round_significand(double value, int bits, int lowest) {
     if (value == 0 || !isfinite(value)) return value;
     int exponent;
     frexp(value, &exponent); // |value| in [2^(exponent-1), 2^exponent)
     if (exponent - 1 < lowest) exponent = lowest + 1;
     double unit = ldexp(1.0, exponent - bits);
-    return nearbyint(value / unit) * unit;
+    double rounded = nearbyint(value / unit) * unit;
+    return fabs(rounded) < ldexp(4, -lowest) ? rounded : copysign(INFINITY, value);
 }
 
 double xr_round_to(XrDType dtype, double value) {

@@ -23,9 +23,9 @@ XrArg *xr_plain(XrOpRun *run, const char *name, XrRole role, XrDType dtype, int6
                    .role = role,
                    .kind = XR_KIND_PLAIN,
                    .dtype = dtype,
-                   .ndim = columns ? 2 : 1,
+                   .ndim = columns == XR_1D ? 1 : 2,
                    .shape = {rows, columns},
-                   .count = rows * (columns ? columns : 1)};
+                   .count = rows * (columns == XR_1D ? 1 : columns)};
     arg->value = xr_calloc((size_t)arg->count + 1, sizeof *arg->value);
     if (role == XR_OUT || role == XR_INOUT) {
         arg->expect = xr_calloc((size_t)arg->count + 1, sizeof *arg->expect);

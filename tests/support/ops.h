@@ -9,7 +9,7 @@
 //       int64_t T = run->shape->n[0], D = run->shape->n[1];
 //       xr_activation(run, "y", XR_OUT, T, D);
 //       xr_activation(run, "x", XR_IN, T, D);            // filled with numbers in [-1,1)
-//       xr_weight(run, "w", XR_IN, D, 0);
+//       xr_weight(run, "w", XR_IN, D, XR_1D);
 //   }
 //   static void reference(XrOpRun *run) {
 //       const double *x = xr_values(run, "x"), *w = xr_values(run, "w");
@@ -138,7 +138,8 @@ struct XrOpRun {
 extern const XrTypes XR_TYPES_F32[], XR_TYPES_WEIGHTS[];
 
 // ---- for `build`: declare an argument. Inputs are filled with numbers in [-1,1) (floats) or 0
-// (integers). columns 0 makes it 1-D. ----
+// (integers). columns XR_1D makes a list of `rows` elements. ----
+enum { XR_1D = -1 };
 XrArg *xr_activation(XrOpRun *run, const char *name, XrRole role, int64_t rows, int64_t columns);
 XrArg *xr_weight(XrOpRun *run, const char *name, XrRole role, int64_t rows, int64_t columns);
 XrArg *xr_plain(XrOpRun *run, const char *name, XrRole role, XrDType dtype, int64_t rows,

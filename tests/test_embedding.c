@@ -1,0 +1,159 @@
+// embedding, its gradient, gather_rows and scatter_rows (ref/embedding.c).
+#include "tests/support/ops.h"
+
+// ---- embedding: shape [T, vocabulary, D] ----
+
+static const XrShape SHAPES[] = {XR_SHAPE(0, 7, 16),
+                                 XR_SHAPE(1, 1, 1),
+                                 XR_SHAPE(31, 5, 32),
+                                 XR_SHAPE(33, 101, 33),
+                                 XR_SHAPE(129, 9, 127),
+                                 XR_SHAPE(8, 1009, 129),
+                                 {0}};
+
+// Ids with repetitions; every fifth is negative.
+static void set_ids(XrArg *ids, int64_t vocabulary) {
+    for (int64_t t = 0; t < ids->count; t++) {
+        xr_set(ids, t, t % 5 == 4 ? -1 - (double)(t % 3) : (double)(t * t * 31 % vocabulary));
+    }
+}
+
+static void build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_activation(run, "x", XR_OUT, n[0], n[2]);
+    XrArg *table = xr_weight(run, "table", XR_IN, n[1], n[2]);
+    // What f16 and bf16 have at their edges: subnormal, largest, infinite, negative zero.
+    if (table->count > 8) {
+        const double edges[] = {6e-8, -6.0975552e-5, 65504, -0.0, 1e-30, -3e38, 1.0 / 0.0};
+        for (int i = 0; i < 7; i++) xr_set(table, i, edges[i]);
+    }
+    XrArg *ids = xr_plain(run, "ids", XR_IN, XR_I32, n[0], XR_1D);
+    ids->by_row = true;
+    set_ids(ids, n[1]);
+}
+
+static void reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *table = xr_values(run, "table"), *ids = xr_values(run, "ids");
+    double *x = xr_expect(run, "x");
+    for (int64_t t = 0; t < n[0]; t++) {
+        for (int64_t d = 0; d < n[2]; d++) {
+            x[t * n[2] + d] = ids[t] < 0 ? 0 : table[(int64_t)ids[t] * n[2] + d];
+        }
+    }
+}
+
+static void call(XrOpRun *run, XrBackend *b) {
+    xr_embedding(b, xr_t(run, "x"), xr_t(run, "table"), xr_t(run, "ids"));
+}
+
+const XrOpTest xr_op_test_embedding = {.op = "embedding",
+                                       .shapes = SHAPES,
+                                       .types = XR_TYPES_WEIGHTS,
+                                       .variants = XR_STRIDED,
+                                       .independent_rows = true,
+                                       .build = build,
+                                       .reference = reference,
+                                       .call = call};
+
+static void back_build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_plain(run, "dtable", XR_INOUT, XR_F32, n[1], n[2]);
+    xr_activation(run, "dx", XR_IN, n[0], n[2]);
+    set_ids(xr_plain(run, "ids", XR_IN, XR_I32, n[0], XR_1D), n[1]);
+}
+
+static void back_reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *dx = xr_values(run, "dx"), *ids = xr_values(run, "ids");
+    double *dtable = xr_expect(run, "dtable");
+    xr_arg(run, "dtable")->scale = (double)(n[0] / n[1]); // terms summed in an element
+    for (int64_t t = 0; t < n[0]; t++) {
+        for (int64_t d = 0; d < n[2] && ids[t] >= 0; d++) {
+            dtable[(int64_t)ids[t] * n[2] + d] += dx[t * n[2] + d];
+        }
+    }
+}
+
+static void back_call(XrOpRun *run, XrBackend *b) {
+    xr_embedding_backward(b, xr_t(run, "dtable"), xr_t(run, "dx"), xr_t(run, "ids"));
+}
+
+const XrOpTest xr_op_test_embedding_backward = {.op = "embedding_backward",
+                                                .shapes = SHAPES,
+                                                .types = XR_TYPES_F32,
+                                                .variants = XR_STRIDED,
+                                                .build = back_build,
+                                                .reference = back_reference,
+                                                .call = back_call};
+
+// ---- gather_rows, scatter_rows: shape [rows of y, rows of x, columns] ----
+
+static const XrShape GATHER_SHAPES[] = {
+    XR_SHAPE(0, 3, 16), XR_SHAPE(1, 1, 1), XR_SHAPE(33, 5, 31), XR_SHAPE(31, 129, 129), {0}};
+
+static void gather_build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_activation(run, "y", XR_OUT, n[0], n[2]);
+    xr_activation(run, "x", XR_IN, n[1], n[2]);
+    XrArg *index = xr_plain(run, "index", XR_IN, XR_I32, n[0], XR_1D);
+    for (int64_t i = 0; i < n[0]; i++) xr_set(index, i, (double)(i * 37 % n[1]));
+}
+
+static void gather_reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *x = xr_values(run, "x"), *index = xr_values(run, "index");
+    double *y = xr_expect(run, "y");
+    for (int64_t i = 0; i < n[0] * n[2]; i++) {
+        y[i] = x[(int64_t)index[i / n[2]] * n[2] + i % n[2]];
+    }
+}
+
+static void gather_call(XrOpRun *run, XrBackend *b) {
+    xr_gather_rows(b, xr_t(run, "y"), xr_t(run, "x"), xr_t(run, "index"));
+}
+
+const XrOpTest xr_op_test_gather_rows = {.op = "gather_rows",
+                                         .shapes = GATHER_SHAPES,
+                                         .types = XR_TYPES_F32,
+                                         .variants = XR_STRIDED,
+                                         .build = gather_build,
+                                         .reference = gather_reference,
+                                         .call = gather_call};
+
+static const XrShape SCATTER_SHAPES[] = {XR_SHAPE(3, 0, 16),  XR_SHAPE(1, 1, 1),
+                                         XR_SHAPE(33, 5, 31), XR_SHAPE(129, 31, 129),
+                                         XR_SHAPE(32, 32, 7), {0}};
+
+static void scatter_build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_activation(run, "y", XR_INOUT, n[0], n[2]);
+    xr_activation(run, "x", XR_IN, n[1], n[2]);
+    XrArg *index = xr_plain(run, "index", XR_IN, XR_I32, n[1], XR_1D);
+    for (int64_t i = 0; i < n[1]; i++) xr_set(index, i, (double)(i * 31 % n[0]));
+}
+
+static void scatter_reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *x = xr_values(run, "x"), *index = xr_values(run, "index");
+    double *y = xr_expect(run, "y");
+    for (int64_t i = 0; i < n[1] * n[2]; i++) {
+        y[(int64_t)index[i / n[2]] * n[2] + i % n[2]] = x[i];
+    }
+}
+
+static void scatter_call(XrOpRun *run, XrBackend *b) {
+    xr_scatter_rows(b, xr_t(run, "y"), xr_t(run, "x"), xr_t(run, "index"));
+}
+
+const XrOpTest xr_op_test_scatter_rows = {.op = "scatter_rows",
+                                          .shapes = SCATTER_SHAPES,
+                                          .types = XR_TYPES_F32,
+                                          .variants = XR_STRIDED,
+                                          .build = scatter_build,
+                                          .reference = scatter_reference,
+                                          .call = scatter_call};
+
+static const XrOpTest *const TESTS[] = {&xr_op_test_embedding, &xr_op_test_embedding_backward,
+                                        &xr_op_test_gather_rows, &xr_op_test_scatter_rows};
+XR_OP_TEST_MAIN(TESTS)

@@ -1,0 +1,142 @@
+// rope_table and rope (ref/rope.c).
+#include "tests/support/ops.h"
+
+#include "shared/base/memory.h"
+
+#include <math.h>
+
+// ---- rope_table: shape [T, half, axes, largest position] ----
+
+static const XrShape TABLE_SHAPES[] = {XR_SHAPE(0, 8, 1, 10),
+                                       XR_SHAPE(1, 1, 1, 1),
+                                       XR_SHAPE(33, 8, 1, 100),
+                                       XR_SHAPE(31, 40, 2, 500),
+                                       XR_SHAPE(17, 64, 3, 127),
+                                       XR_SHAPE(129, 64, 3, 2000000),
+                                       {0}};
+
+static void table_build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    int64_t T = n[0], half = n[1], axes = n[2];
+    XrArg *cosines = xr_plain(run, "cos", XR_OUT, XR_F32, T, half);
+    XrArg *sines = xr_plain(run, "sin", XR_OUT, XR_F32, T, half);
+    cosines->by_row = sines->by_row = true;
+    xr_fill(xr_plain(run, "positions", XR_IN, XR_I32, axes, T), 0, (double)n[3]);
+    XrArg *inv_freq = xr_plain(run, "inv_freq", XR_IN, XR_F32, half, XR_1D);
+    XrArg *axis = xr_plain(run, "axis", XR_IN, XR_I32, half, XR_1D);
+    for (int64_t i = 0; i < half; i++) {
+        xr_set(inv_freq, i, pow(1e6, (double)-i / (double)half));
+        xr_set(axis, i, (double)(i * axes / half));
+    }
+}
+
+static void table_reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    int64_t T = n[0], half = n[1];
+    const double *positions = xr_values(run, "positions"), *axis = xr_values(run, "axis");
+    const double *inv_freq = xr_values(run, "inv_freq");
+    double *cosines = xr_expect(run, "cos"), *sines = xr_expect(run, "sin");
+    for (int64_t t = 0; t < T; t++) {
+        for (int64_t i = 0; i < half; i++) {
+            float position = (float)positions[(int64_t)axis[i] * T + t];
+            double angle = (double)(position * (float)inv_freq[i]);
+            cosines[t * half + i] = cos(angle);
+            sines[t * half + i] = sin(angle);
+        }
+    }
+}
+
+static void table_call(XrOpRun *run, XrBackend *b) {
+    xr_rope_table(b, xr_t(run, "cos"), xr_t(run, "sin"), xr_t(run, "positions"),
+                  xr_t(run, "inv_freq"), xr_t(run, "axis"));
+}
+
+const XrOpTest xr_op_test_rope_table = {.op = "rope_table",
+                                        .shapes = TABLE_SHAPES,
+                                        .types = XR_TYPES_F32,
+                                        .build = table_build,
+                                        .reference = table_reference,
+                                        .call = table_call};
+
+// ---- rope: shape [T, heads, head_dim, inverse] ----
+
+static const XrShape SHAPES[] = {
+    XR_SHAPE(0, 2, 16, 0),  XR_SHAPE(1, 1, 2, 0),    XR_SHAPE(1, 2, 16, 1),
+    XR_SHAPE(31, 3, 64, 0), XR_SHAPE(32, 1, 80, 1),  XR_SHAPE(33, 2, 128, 0),
+    XR_SHAPE(7, 5, 6, 0),   XR_SHAPE(129, 1, 34, 1), {0}};
+
+static void build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_activation(run, "x", XR_INOUT, n[0], n[1] * n[2]);
+    XrArg *cosines = xr_plain(run, "cos", XR_IN, XR_F32, n[0], n[2] / 2);
+    XrArg *sines = xr_plain(run, "sin", XR_IN, XR_F32, n[0], n[2] / 2);
+    cosines->by_row = sines->by_row = true;
+    for (int64_t i = 0; i < cosines->count; i++) {
+        double angle = 0.37 * (double)(i % 1009);
+        xr_set(cosines, i, cos(angle));
+        xr_set(sines, i, sin(angle));
+    }
+}
+
+// Multiplies each pair, taken as a complex number, by (cos, sin) or its conjugate.
+static void reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    int64_t half = n[2] / 2;
+    const double *x = xr_values(run, "x"), *c = xr_values(run, "cos"), *s = xr_values(run, "sin");
+    double *out = xr_expect(run, "x"), sign = n[3] ? -1 : 1;
+    for (int64_t k = 0; k < n[0] * n[1] * half; k++) {
+        int64_t i = k % half, head = k / half, t = head / n[1];
+        int64_t first = head * n[2] + i, second = first + half;
+        double cosine = c[t * half + i], sine = sign * s[t * half + i];
+        out[first] = x[first] * cosine - x[second] * sine;
+        out[second] = x[second] * cosine + x[first] * sine;
+    }
+}
+
+static void call(XrOpRun *run, XrBackend *b) {
+    xr_rope(b, xr_t(run, "x"), xr_t(run, "cos"), xr_t(run, "sin"), (int)run->shape->n[1],
+            run->shape->n[3] != 0);
+}
+
+const XrOpTest xr_op_test_rope = {.op = "rope",
+                                  .shapes = SHAPES,
+                                  .types = XR_TYPES_F32,
+                                  .variants = XR_STRIDED,
+                                  .independent_rows = true,
+                                  .build = build,
+                                  .reference = reference,
+                                  .call = call};
+
+// Scores of rotated queries and keys depend on the distance of their positions alone, axis by axis.
+static void scores_depend_on_distance(void **state) {
+    enum { HALF = 32, PAIRS = 3 };
+    XrBackend *b = xr_test_cpu(1);
+    // Rows 2k and 2k+1 are a query and a key; all pairs have the distances (5, -3) on the axes.
+    int32_t positions[2][2 * PAIRS] = {{5, 0, 105, 100, 9005, 9000}, {0, 3, 77, 80, 40, 43}};
+    int32_t axis[HALF];
+    float inv_freq[HALF], cosines[2 * PAIRS][HALF], sines[2 * PAIRS][HALF], x[2 * PAIRS][2 * HALF];
+    for (int i = 0; i < HALF; i++) {
+        axis[i] = i >= HALF / 2;
+        inv_freq[i] = (float)pow(1e4, -(double)(i % (HALF / 2)) / (HALF / 2));
+    }
+    for (int t = 0; t < 2 * PAIRS; t++) {
+        for (int i = 0; i < 2 * HALF; i++) x[t][i] = sinf((float)(i * 7 + (t & 1) * 100 + 1));
+    }
+    XrTensor tc = xr_tensor2(XR_F32, cosines, 2 * PAIRS, HALF);
+    XrTensor ts = xr_tensor2(XR_F32, sines, 2 * PAIRS, HALF);
+    XrTensor tp = xr_tensor2(XR_I32, positions, 2, 2 * PAIRS);
+    XrTensor tf = xr_tensor1(XR_F32, inv_freq, HALF), ta = xr_tensor1(XR_I32, axis, HALF);
+    XrTensor tx = xr_tensor2(XR_F32, x, 2 * PAIRS, 2 * HALF);
+    xr_rope_table(b, &tc, &ts, &tp, &tf, &ta);
+    xr_rope(b, &tx, &tc, &ts, 1, false);
+    double scores[PAIRS] = {0};
+    for (int k = 0; k < PAIRS; k++) {
+        for (int i = 0; i < 2 * HALF; i++) scores[k] += (double)x[2 * k][i] * x[2 * k + 1][i];
+    }
+    // Angles up to 9005 are rounded to f32, half a unit of 2^-10 in the last place.
+    for (int k = 1; k < PAIRS; k++) assert_true(fabs(scores[k] - scores[0]) < 2e-2);
+    assert_true(fabs(scores[0]) > 0.1);
+}
+
+static const XrOpTest *const TESTS[] = {&xr_op_test_rope_table, &xr_op_test_rope};
+XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(scores_depend_on_distance))
