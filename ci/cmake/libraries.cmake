@@ -3,10 +3,10 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
-pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
-pkg_check_modules(EXIF REQUIRED IMPORTED_TARGET libexif)
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
@@ -22,5 +22,5 @@ pkg_check_modules(GMP REQUIRED IMPORTED_TARGET gmp)
 add_library(xr_libraries INTERFACE)
 target_link_libraries(xr_libraries INTERFACE
   PkgConfig::OPENBLAS PkgConfig::CJSON PkgConfig::PNG PkgConfig::JPEG PkgConfig::WEBP
-  PkgConfig::EXIF PkgConfig::UTF8PROC PkgConfig::XXHASH ${xr_exact} PkgConfig::GMP
+  PkgConfig::ZLIB PkgConfig::UTF8PROC PkgConfig::XXHASH ${xr_exact} PkgConfig::GMP
   Threads::Threads m)

@@ -1,6 +1,6 @@
 // Pictures from files: PNG, JPEG and WebP, recognised by their content, to 8-bit RGB. The bytes are
-// those that Pillow gives after ImageOps.exif_transpose and convert("RGB"), which is how transformers
-// loads a picture (docs/images.md lists the rules and the traps).
+// those that Pillow gives after ImageOps.exif_transpose and convert("RGB"), which is how
+// transformers loads a picture (docs/images.md lists the rules and the traps).
 #ifndef XR_IMAGE_IMAGE_H
 #define XR_IMAGE_IMAGE_H
 

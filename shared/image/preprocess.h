@@ -1,5 +1,5 @@
-// From pictures to the vision tower's input: resize, normalise, cut into patches. In the order of
-// transformers' Qwen2VLImageProcessor and equal to it bit for bit.
+// From pictures to the vision tower's input: resize, normalise, cut into patches. Equal to
+// transformers' Qwen2VLImageProcessor bit for bit.
 #ifndef XR_IMAGE_PREPROCESS_H
 #define XR_IMAGE_PREPROCESS_H
 
