@@ -84,31 +84,20 @@ static void gradient_rows(void *context, int64_t begin, int64_t end, int thread)
     }
 }
 
-static void add_to(void *context, int64_t begin, int64_t end, int thread) {
-    const XrTensor *const *t = context; // sum, addend
-    for (int64_t i = begin; i < end; i++) {
-        float *sum = (float *)t[0]->data + i * t[0]->row_stride;
-        const float *addend = (const float *)t[1]->data + i * t[1]->row_stride;
-        for (int64_t k = 0; k < t[0]->shape[1]; k++) sum[k] += addend[k];
-    }
-}
-
 enum { MOST_ROWS = 1024 };
 
 void xr_cpu_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTensor *dhead,
                              const XrTensor *dlogprob, const XrTensor *hidden, const XrTensor *head,
                              const XrTensor *targets, const XrTensor *lse, float temperature) {
     xr_cpu_require_f32(hidden, "logprob_backward");
-    int64_t rows = hidden->shape[0], vocab = head->shape[0], width = hidden->shape[1];
+    int64_t rows = hidden->shape[0], vocab = head->shape[0];
     if (rows == 0) return;
     int64_t chunk = XR_MIN(rows, MOST_ROWS);
     int64_t columns = XR_MIN(vocab, SCRATCH / (int64_t)sizeof(float) / chunk);
-    size_t logits = (size_t)(chunk * columns);
-    float *dz = xr_cpu_shared_scratch(b, (logits + (size_t)(chunk * width)) * sizeof *dz);
+    float *dz = xr_cpu_shared_scratch(b, (size_t)(chunk * columns) * sizeof *dz);
     for (int64_t first = 0; first < rows; first += chunk) {
         int64_t count = XR_MIN(chunk, rows - first);
         XrTensor x = xr_rows(hidden, first, count), dx = xr_rows(dhidden, first, count);
-        XrTensor part = xr_tensor2(XR_F32, dz + logits, count, width);
         for (int64_t column = 0; column < vocab; column += columns) {
             int64_t some = XR_MIN(columns, vocab - column);
             XrTensor w = xr_rows(head, column, some);
@@ -116,8 +105,7 @@ void xr_cpu_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTens
             xr_cpu_linear(b, &z, &x, &w, NULL);
             Gradient g = {dz, some, column, vocab, dlogprob, lse, targets, first, temperature};
             xr_cpu_parallel(b, count, 1, gradient_rows, &g);
-            xr_cpu_linear_backward_input(b, column == 0 ? &dx : &part, &z, &w, false);
-            if (column > 0) xr_cpu_parallel(b, count, 16, add_to, (const XrTensor *[]){&dx, &part});
+            xr_cpu_linear_backward_input(b, &dx, &z, &w, column > 0);
             if (dhead) {
                 XrTensor dw = xr_rows(dhead, column, some);
                 xr_cpu_linear_backward_weight(b, &dw, NULL, &z, &x);

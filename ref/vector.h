@@ -21,6 +21,15 @@
 #define XR_LANES 4
 #endif
 
+// In front of a loop of a constant, small number of rounds: unroll it whole, so that arrays of
+// vectors indexed by its counter live in registers.
+#if defined(__clang__)
+#define XR_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define XR_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define XR_INLINE static inline __attribute__((always_inline))
+
 typedef float Vec __attribute__((vector_size(4 * XR_LANES)));
 typedef int32_t VecI __attribute__((vector_size(4 * XR_LANES)));
 typedef uint32_t VecU __attribute__((vector_size(4 * XR_LANES)));
@@ -62,6 +71,26 @@ static inline Vec vec_max(Vec a, Vec b) {
 #else
     VecI greater = a > b;
     return (Vec)((greater & (VecI)a) | (~greater & (VecI)b));
+#endif
+}
+
+static inline Vec vec_from_bf16(VecHalf half) {
+    return (Vec)(__builtin_convertvector(half, VecU) << 16);
+}
+
+// Exact, subnormal halves too, whatever the setting for denormal floats.
+static inline Vec vec_from_f16(VecHalf half) {
+#if defined(__AVX512F__)
+    return (Vec)_mm512_cvtph_ps((__m256i)half);
+#elif defined(__F16C__)
+    return (Vec)_mm256_cvtph_ps((__m128i)half);
+#else
+    VecU bits = __builtin_convertvector(half, VecU);
+    VecU magnitude = bits & 0x7fff, sign = (bits & 0x8000) << 16;
+    VecU large = (VecU)(magnitude >= 0x7c00), small = (VecU)(magnitude < 0x400);
+    VecU normal = (magnitude << 13) + (112u << 23) + (large & (112u << 23));
+    VecU tiny = (VecU)(__builtin_convertvector((VecI)magnitude, Vec) * 0x1p-24f);
+    return (Vec)((small & tiny) | (~small & normal) | sign);
 #endif
 }
 
