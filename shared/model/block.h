@@ -4,6 +4,7 @@
 #define XR_MODEL_BLOCK_H
 
 #include "shared/model/arena.h"
+#include "shared/model/gradients.h"
 #include "shared/model/model.h"
 
 typedef struct XrBlockShape {
@@ -59,5 +60,28 @@ XrBlockActs xr_block_rows(const XrBlockActs *acts, int64_t tokens);
 void xr_block_forward(XrBackend *b, const XrBlockShape *shape, const XrBlockWeights *weights,
                       const XrBlockActs *acts, const XrTensor *x, const XrTensor *delta,
                       const XrBlockInput *input);
+
+// Gradients of a block's weights, views like XrBlockWeights; without data: not wanted.
+XrBlockWeights xr_layer_gradients(const XrGradients *gradients, int64_t layer);
+XrBlockWeights xr_vision_block_gradients(const XrGradients *gradients, int64_t block);
+
+// Memory for the gradients inside a block, one for all blocks.
+typedef struct XrBlockGrads {
+    XrTensor
+        stream;    // [T, hidden] gradient of the residual stream: of the output, then of the input
+    XrTensor norm; // [T, hidden]
+    XrTensor att, q, k, v;
+    XrTensor h, gate, up;
+} XrBlockGrads;
+
+void xr_block_grads_place(XrBlockGrads *grads, XrArena *arena, const XrBlockShape *shape,
+                          int64_t tokens, XrDType dtype);
+XrBlockGrads xr_block_grads_rows(const XrBlockGrads *grads, int64_t tokens);
+
+// Backward of xr_block_forward without a cache, from activations that were kept. grads->stream
+// holds the gradient of acts->mid + acts->delta2 and is replaced by that of acts->x.
+void xr_block_backward(XrBackend *b, const XrBlockShape *shape, const XrBlockWeights *weights,
+                       const XrBlockWeights *weight_gradients, const XrBlockActs *acts,
+                       const XrBlockGrads *grads, const XrBlockInput *input);
 
 #endif

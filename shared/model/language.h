@@ -18,6 +18,13 @@ typedef struct XrLanguageInput {
     XrPageTables tables;
 } XrLanguageInput;
 
+// What a forward pass leaves behind for a backward pass.
+typedef enum XrKeep {
+    XR_KEEP_NOTHING,
+    XR_KEEP_INPUTS, // of each block: the backward pass computes the rest again (checkpointing)
+    XR_KEEP_ALL,
+} XrKeep;
+
 // Memory for batches of up to `capacity` tokens.
 typedef struct XrLanguageWorkspace {
     const XrModel *model;
@@ -26,15 +33,16 @@ typedef struct XrLanguageWorkspace {
     XrDType dtype;
     XrTensor cos, sin;  // f32 [capacity, head_dim/2]
     XrTensor hidden;    // [capacity, hidden] after the final norm
-    XrTensor last_rstd; // f32 [capacity], when kept
-    XrTensor out;       // [capacity, hidden] the residual stream after the last layer, when kept
-    bool keep;
-    XrBlockActs *layers;     // one for all layers, or one each when kept for a backward pass
+    XrTensor out;       // [capacity, hidden] the residual stream after the last layer
+    XrTensor last_rstd; // f32 [capacity], unless nothing is kept
+    XrKeep keep;
+    XrBlockActs *layers;     // of each layer; they share what is not kept
     XrBlockWeights *weights; // of each layer
+    XrBlockGrads grads;      // unless nothing is kept
 } XrLanguageWorkspace;
 
 bool xr_language_workspace_create(XrLanguageWorkspace **out, const XrModel *model, int64_t capacity,
-                                  bool keep, XrError *err);
+                                  XrKeep keep, XrError *err);
 void xr_language_workspace_free(XrLanguageWorkspace *workspace);
 
 // Runs all layers; returns the hidden states after the final norm, [tokens, hidden] in the
@@ -42,6 +50,13 @@ void xr_language_workspace_free(XrLanguageWorkspace *workspace);
 // residual stream after layer I) and "norm".
 XrTensor xr_language_forward(XrLanguageWorkspace *workspace, const XrLanguageInput *input,
                              const XrObserver *observer);
+
+// Backward of the last xr_language_forward, which was without a cache. `dhidden` [tokens, hidden]
+// is the gradient of what that returned. Gradients of the weights are added to `gradients` where
+// wanted. dimages [M, hidden] receives the gradient of the pictures' rows, unless NULL.
+void xr_language_backward(XrLanguageWorkspace *workspace, const XrLanguageInput *input,
+                          const XrTensor *dhidden, const XrGradients *gradients,
+                          const XrTensor *dimages);
 
 // logits [rows, vocab] f32 = hidden head^T.
 void xr_language_logits(const XrModel *model, const XrTensor *logits, const XrTensor *hidden);

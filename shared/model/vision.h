@@ -5,11 +5,25 @@
 #include "shared/model/block.h"
 #include "shared/model/windows.h"
 
+// A pass over some pictures: their plan, activations and result.
+typedef struct XrVisionPass XrVisionPass;
+
 // Embeds the pictures whose patches are the rows of `pixels`, f32 [N,
-// channels*temporal*patch*patch] on the host, `grids` their shapes in order. `out` receives a new
-// f32 tensor [cells, out_hidden] in the backend's memory, cells in raster order picture after
-// picture; free it with xr_tensor_free. Fails only for want of memory. `observer` sees
-// "vision.embed", "vision.block.I" (both in window order) and "vision.merger" (raster order).
+// channels*temporal*patch*patch] on the host, `grids` their shapes in order. With `keep`, what a
+// backward pass needs is kept. Fails only for want of memory. `observer` sees "vision.embed",
+// "vision.block.I" (both in window order) and "vision.merger" (raster order).
+bool xr_vision_begin(XrVisionPass **out, const XrModel *model, const float *pixels,
+                     const XrImageGrid *grids, int grid_count, bool keep,
+                     const XrObserver *observer, XrError *err);
+// The result, [cells, out_hidden], cells in raster order picture after picture. Lives as long as
+// the pass.
+XrTensor xr_vision_result(const XrVisionPass *pass);
+// Adds the gradients of the tower's and the merger's weights, where wanted, given that of the
+// result.
+void xr_vision_backward(XrVisionPass *pass, const XrTensor *dresult, const XrGradients *gradients);
+void xr_vision_end(XrVisionPass *pass);
+
+// The result alone, as a new f32 tensor [cells, out_hidden]; free it with xr_tensor_free.
 bool xr_vision_forward(const XrModel *model, XrTensor *out, const float *pixels,
                        const XrImageGrid *grids, int grid_count, const XrObserver *observer,
                        XrError *err);

@@ -141,7 +141,7 @@ typedef struct XrSampleParams {
       (dgate, dup, dh, gate, up))                                                                  \
     /* y = x Phi(x), Phi the normal distribution function (erf form). y may be x. */               \
     X(gelu, (const XrTensor *y, const XrTensor *x), (y, x))                                        \
-    /* dx = dy (Phi(x) + x phi(x)). */                                                             \
+    /* dx = dy (Phi(x) + x phi(x)). dx may be dy. */                                               \
     X(gelu_backward, (const XrTensor *dx, const XrTensor *dy, const XrTensor *x), (dx, dy, x))     \
     /* x[t] = table[ids[t]]; rows with a negative id become 0. table [V,D], ids i32 [T]. */        \
     X(embedding, (const XrTensor *x, const XrTensor *table, const XrTensor *ids), (x, table, ids)) \
