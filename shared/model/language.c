@@ -87,12 +87,12 @@ XrTensor xr_language_forward(XrLanguageWorkspace *ws, const XrLanguageInput *in,
     XrTensor x = xr_rows(&ws->layers[0].x, 0, tokens), delta = {0};
     xr_embedding(b, &x, xr_model_parameter(m, XR_EMBED, 0), &in->ids);
     if (in->images.data) xr_scatter_rows(b, &x, &in->images, &in->image_rows);
-    xr_observe(observer, &x, "embed");
+    xr_observe(observer, &x, "inputs_embeds");
     for (int64_t i = 0; i < layers; i++) {
         XrBlockActs acts = xr_block_rows(&ws->layers[i], tokens);
         block.cache = in->caches ? &in->caches[i] : NULL;
         xr_block_forward(b, &shape, &ws->weights[i], &acts, &x, i ? &delta : NULL, &block);
-        if (i) xr_observe(observer, &acts.x, "layer.%lld", (long long)i - 1);
+        if (i) xr_observe(observer, &acts.x, "layers.%lld", (long long)i - 1);
         x = acts.mid;
         delta = acts.delta2;
     }
@@ -101,7 +101,7 @@ XrTensor xr_language_forward(XrLanguageWorkspace *ws, const XrLanguageInput *in,
     if (kept) rstd = xr_rows(&ws->last_rstd, 0, tokens);
     xr_add_rmsnorm(b, &hidden, &out, kept ? &rstd : NULL, &x, &delta,
                    xr_model_parameter(m, XR_FINAL_NORM, 0), shape.eps);
-    xr_observe(observer, &out, "layer.%lld", (long long)layers - 1);
+    xr_observe(observer, &out, "layers.%lld", (long long)layers - 1);
     xr_observe(observer, &hidden, "norm");
     return hidden;
 }

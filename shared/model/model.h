@@ -39,7 +39,7 @@ void xr_model_close(XrModel *model);
 // embedding. The model must have it.
 const XrTensor *xr_model_parameter(const XrModel *model, XrRole role, int64_t block);
 
-// Called after each stage of a forward pass with the stage's name ("layer.3.out"), for tests and
+// Called after each stage of a forward pass with the stage's name ("layers.3"), for tests and
 // for finding where two backends part. The tensor is valid during the call.
 typedef struct XrObserver {
     void (*see)(void *context, const char *stage, const XrTensor *value);

@@ -127,7 +127,7 @@ static void merge(XrVisionPass *p, const XrBlockActs *last, const XrObserver *ob
     XrBackend *b = m->backend;
     xr_add_rmsnorm(b, &p->norm, &p->out, p->keep ? &p->rstd : NULL, &last->mid, &last->delta2,
                    xr_model_parameter(m, XR_MERGER_NORM, 0), NORM_EPS);
-    xr_observe(observer, &p->out, "vision.block.%lld", (long long)m->config.vision.blocks - 1);
+    xr_observe(observer, &p->out, "vision.blocks.%lld", (long long)m->config.vision.blocks - 1);
     XrTensor rows = as_cells(p, &p->norm);
     xr_linear(b, &p->wide, &rows, xr_model_parameter(m, XR_MERGER_FC1, 0),
               xr_model_parameter(m, XR_MERGER_FC1_BIAS, 0));
@@ -135,7 +135,7 @@ static void merge(XrVisionPass *p, const XrBlockActs *last, const XrObserver *ob
     xr_linear(b, &p->merged, &p->active, xr_model_parameter(m, XR_MERGER_FC2, 0),
               xr_model_parameter(m, XR_MERGER_FC2_BIAS, 0));
     xr_scatter_rows(b, &p->result, &p->merged, &p->order);
-    xr_observe(observer, &p->result, "vision.merger");
+    xr_observe(observer, &p->result, "image_embeds");
 }
 
 static void run(XrVisionPass *p, const XrObserver *observer) {
@@ -149,7 +149,7 @@ static void run(XrVisionPass *p, const XrObserver *observer) {
         XrBlockWeights weights = xr_vision_block_weights(m, i);
         xr_block_forward(m->backend, &shape, &weights, &p->blocks[i],
                          last ? &last->mid : &p->blocks[0].x, last ? &last->delta2 : NULL, &input);
-        if (last) xr_observe(observer, &p->blocks[i].x, "vision.block.%lld", (long long)i - 1);
+        if (last) xr_observe(observer, &p->blocks[i].x, "vision.blocks.%lld", (long long)i - 1);
         last = &p->blocks[i];
     }
     merge(p, last, observer);

@@ -11,7 +11,7 @@ typedef struct XrVisionPass XrVisionPass;
 // Embeds the pictures whose patches are the rows of `pixels`, f32 [N,
 // channels*temporal*patch*patch] on the host, `grids` their shapes in order. With `keep`, what a
 // backward pass needs is kept. Fails only for want of memory. `observer` sees "vision.embed",
-// "vision.block.I" (both in window order) and "vision.merger" (raster order).
+// "vision.blocks.I" (both in window order) and "image_embeds" (raster order).
 bool xr_vision_begin(XrVisionPass **out, const XrModel *model, const float *pixels,
                      const XrImageGrid *grids, int grid_count, bool keep,
                      const XrObserver *observer, XrError *err);
