@@ -148,6 +148,7 @@ void xr_block_forward(XrBackend *b, const XrBlockShape *s, const XrBlockWeights 
                       const XrBlockInput *in) {
     if (delta) {
         xr_add_rmsnorm(b, &a->norm1, &a->x, if_any(&a->rstd1), x, delta, &w->norm1, s->eps);
+        xr_observe(in->observer, &a->x, "%s.%lld", in->stage, (long long)in->index - 1);
     } else {
         XR_REQUIRE(a->x.data == x->data, "the first block reads its input in place");
         xr_rmsnorm(b, &a->norm1, if_any(&a->rstd1), x, &w->norm1, s->eps);

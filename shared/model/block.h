@@ -42,6 +42,10 @@ typedef struct XrBlockInput {
     const XrKvCache *cache;
     const XrTensor *slots;
     XrPageTables tables;
+    // Sees the residual stream that enters block `index` as "<stage>.<index - 1>"; NULL: nobody.
+    const XrObserver *observer;
+    const char *stage;
+    int64_t index;
 } XrBlockInput;
 
 XrBlockShape xr_layer_shape(const XrConfig *config);

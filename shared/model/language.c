@@ -84,15 +84,17 @@ XrTensor xr_language_forward(XrLanguageWorkspace *ws, const XrLanguageInput *in,
                (long long)ws->capacity);
     XrBlockShape shape = xr_layer_shape(&m->config);
     XrBlockInput block = block_input(ws, in);
+    block.observer = observer;
+    block.stage = "layers";
     XrTensor x = xr_rows(&ws->layers[0].x, 0, tokens), delta = {0};
     xr_embedding(b, &x, xr_model_parameter(m, XR_EMBED, 0), &in->ids);
     if (in->images.data) xr_scatter_rows(b, &x, &in->images, &in->image_rows);
     xr_observe(observer, &x, "inputs_embeds");
     for (int64_t i = 0; i < layers; i++) {
         XrBlockActs acts = xr_block_rows(&ws->layers[i], tokens);
+        block.index = i;
         block.cache = in->caches ? &in->caches[i] : NULL;
         xr_block_forward(b, &shape, &ws->weights[i], &acts, &x, i ? &delta : NULL, &block);
-        if (i) xr_observe(observer, &acts.x, "layers.%lld", (long long)i - 1);
         x = acts.mid;
         delta = acts.delta2;
     }

@@ -46,8 +46,8 @@ bool xr_language_workspace_create(XrLanguageWorkspace **out, const XrModel *mode
 void xr_language_workspace_free(XrLanguageWorkspace *workspace);
 
 // Runs all layers; returns the hidden states after the final norm, [tokens, hidden] in the
-// workspace, valid until the next call. `observer` may be NULL; it sees "inputs_embeds", "layers.I" (the
-// residual stream after layer I) and "norm".
+// workspace, valid until the next call. `observer` may be NULL; it sees "inputs_embeds", "layers.I"
+// (the residual stream after layer I) and "norm".
 XrTensor xr_language_forward(XrLanguageWorkspace *workspace, const XrLanguageInput *input,
                              const XrObserver *observer);
 

@@ -106,6 +106,8 @@ static XrBlockInput block_input(const XrVisionPass *p, int64_t block) {
         .sin = p->sin,
         .segments = {.cu = full ? &p->frames : &p->windows,
                      .longest = full ? p->plan.longest_frame : p->plan.longest_window},
+        .stage = "vision.blocks",
+        .index = block,
     };
 }
 
@@ -146,10 +148,10 @@ static void run(XrVisionPass *p, const XrObserver *observer) {
     const XrBlockActs *last = NULL;
     for (int64_t i = 0; i < m->config.vision.blocks; i++) {
         XrBlockInput input = block_input(p, i);
+        input.observer = observer;
         XrBlockWeights weights = xr_vision_block_weights(m, i);
         xr_block_forward(m->backend, &shape, &weights, &p->blocks[i],
                          last ? &last->mid : &p->blocks[0].x, last ? &last->delta2 : NULL, &input);
-        if (last) xr_observe(observer, &p->blocks[i].x, "vision.blocks.%lld", (long long)i - 1);
         last = &p->blocks[i];
     }
     merge(p, last, observer);
