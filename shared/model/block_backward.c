@@ -3,42 +3,42 @@
 
 XrBlockWeights xr_layer_gradients(const XrGradients *g, int64_t layer) {
     return (XrBlockWeights){
-        .norm1 = xr_gradient(g, XR_LAYER_NORM1, layer),
-        .q = xr_gradient(g, XR_LAYER_Q, layer),
-        .q_bias = xr_gradient(g, XR_LAYER_Q_BIAS, layer),
-        .k = xr_gradient(g, XR_LAYER_K, layer),
-        .k_bias = xr_gradient(g, XR_LAYER_K_BIAS, layer),
-        .v = xr_gradient(g, XR_LAYER_V, layer),
-        .v_bias = xr_gradient(g, XR_LAYER_V_BIAS, layer),
-        .o = xr_gradient(g, XR_LAYER_O, layer),
-        .norm2 = xr_gradient(g, XR_LAYER_NORM2, layer),
-        .gate = xr_gradient(g, XR_LAYER_GATE, layer),
-        .up = xr_gradient(g, XR_LAYER_UP, layer),
-        .down = xr_gradient(g, XR_LAYER_DOWN, layer),
+        .norm1 = xr_parameter_gradient(g, XR_LAYER_NORM1, layer),
+        .q = xr_parameter_gradient(g, XR_LAYER_Q, layer),
+        .q_bias = xr_parameter_gradient(g, XR_LAYER_Q_BIAS, layer),
+        .k = xr_parameter_gradient(g, XR_LAYER_K, layer),
+        .k_bias = xr_parameter_gradient(g, XR_LAYER_K_BIAS, layer),
+        .v = xr_parameter_gradient(g, XR_LAYER_V, layer),
+        .v_bias = xr_parameter_gradient(g, XR_LAYER_V_BIAS, layer),
+        .o = xr_parameter_gradient(g, XR_LAYER_O, layer),
+        .norm2 = xr_parameter_gradient(g, XR_LAYER_NORM2, layer),
+        .gate = xr_parameter_gradient(g, XR_LAYER_GATE, layer),
+        .up = xr_parameter_gradient(g, XR_LAYER_UP, layer),
+        .down = xr_parameter_gradient(g, XR_LAYER_DOWN, layer),
     };
 }
 
 XrBlockWeights xr_vision_block_gradients(const XrGradients *g, int64_t block) {
-    XrTensor qkv = xr_gradient(g, XR_VISION_QKV, block);
-    XrTensor bias = xr_gradient(g, XR_VISION_QKV_BIAS, block);
+    XrTensor qkv = xr_parameter_gradient(g, XR_VISION_QKV, block);
+    XrTensor bias = xr_parameter_gradient(g, XR_VISION_QKV_BIAS, block);
     int64_t hidden = g->model->config.vision.hidden;
     return (XrBlockWeights){
-        .norm1 = xr_gradient(g, XR_VISION_NORM1, block),
+        .norm1 = xr_parameter_gradient(g, XR_VISION_NORM1, block),
         .q = xr_rows(&qkv, 0, hidden),
         .q_bias = xr_rows(&bias, 0, hidden),
         .k = xr_rows(&qkv, hidden, hidden),
         .k_bias = xr_rows(&bias, hidden, hidden),
         .v = xr_rows(&qkv, 2 * hidden, hidden),
         .v_bias = xr_rows(&bias, 2 * hidden, hidden),
-        .o = xr_gradient(g, XR_VISION_PROJ, block),
-        .o_bias = xr_gradient(g, XR_VISION_PROJ_BIAS, block),
-        .norm2 = xr_gradient(g, XR_VISION_NORM2, block),
-        .gate = xr_gradient(g, XR_VISION_GATE, block),
-        .gate_bias = xr_gradient(g, XR_VISION_GATE_BIAS, block),
-        .up = xr_gradient(g, XR_VISION_UP, block),
-        .up_bias = xr_gradient(g, XR_VISION_UP_BIAS, block),
-        .down = xr_gradient(g, XR_VISION_DOWN, block),
-        .down_bias = xr_gradient(g, XR_VISION_DOWN_BIAS, block),
+        .o = xr_parameter_gradient(g, XR_VISION_PROJ, block),
+        .o_bias = xr_parameter_gradient(g, XR_VISION_PROJ_BIAS, block),
+        .norm2 = xr_parameter_gradient(g, XR_VISION_NORM2, block),
+        .gate = xr_parameter_gradient(g, XR_VISION_GATE, block),
+        .gate_bias = xr_parameter_gradient(g, XR_VISION_GATE_BIAS, block),
+        .up = xr_parameter_gradient(g, XR_VISION_UP, block),
+        .up_bias = xr_parameter_gradient(g, XR_VISION_UP_BIAS, block),
+        .down = xr_parameter_gradient(g, XR_VISION_DOWN, block),
+        .down_bias = xr_parameter_gradient(g, XR_VISION_DOWN_BIAS, block),
     };
 }
 

@@ -40,7 +40,7 @@ void xr_gradients_free(XrGradients *gradients) {
     *gradients = (XrGradients){0};
 }
 
-XrTensor xr_gradient(const XrGradients *gradients, XrRole role, int64_t block) {
+XrTensor xr_parameter_gradient(const XrGradients *gradients, XrRole role, int64_t block) {
     if (role == XR_HEAD && gradients->model->config.tied) role = XR_EMBED;
     int index = xr_parameter_index(&gradients->model->table, role, block);
     return index < 0 ? (XrTensor){0} : gradients->items[index];

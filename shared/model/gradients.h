@@ -17,6 +17,6 @@ void xr_gradients_free(XrGradients *gradients);
 
 // The gradient of a role's parameter; its data is NULL when the parameter is frozen or the model
 // has none. A tied head's gradient is the embedding's.
-XrTensor xr_gradient(const XrGradients *gradients, XrRole role, int64_t block);
+XrTensor xr_parameter_gradient(const XrGradients *gradients, XrRole role, int64_t block);
 
 #endif

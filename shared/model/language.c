@@ -110,7 +110,7 @@ XrTensor xr_language_forward(XrLanguageWorkspace *ws, const XrLanguageInput *in,
 
 static void embedding_backward(XrBackend *b, const XrLanguageInput *in, const XrTensor *stream,
                                const XrGradients *gradients, const XrTensor *dimages) {
-    XrTensor dtable = xr_gradient(gradients, XR_EMBED, 0);
+    XrTensor dtable = xr_parameter_gradient(gradients, XR_EMBED, 0);
     if (dtable.data) xr_embedding_backward(b, &dtable, stream, &in->ids);
     if (dimages) xr_gather_rows(b, dimages, stream, &in->image_rows);
 }
@@ -127,7 +127,7 @@ void xr_language_backward(XrLanguageWorkspace *ws, const XrLanguageInput *in,
     XrBlockInput block = block_input(ws, in);
     XrBlockGrads grads = xr_block_grads_rows(&ws->grads, tokens);
     XrTensor out = xr_rows(&ws->out, 0, tokens), rstd = xr_rows(&ws->last_rstd, 0, tokens);
-    XrTensor dnorm = xr_gradient(gradients, XR_FINAL_NORM, 0);
+    XrTensor dnorm = xr_parameter_gradient(gradients, XR_FINAL_NORM, 0);
     xr_rmsnorm_backward(b, &grads.stream, dnorm.data ? &dnorm : NULL, dhidden, NULL, &out,
                         xr_model_parameter(m, XR_FINAL_NORM, 0), &rstd);
     for (int64_t i = layers - 1; i >= 0; i--) {

@@ -187,10 +187,11 @@ XrTensor xr_vision_result(const XrVisionPass *p) {
 static void merger_backward(XrVisionPass *p, const XrTensor *dresult, const XrGradients *g) {
     const XrModel *m = p->model;
     XrBackend *b = m->backend;
-    XrTensor dfc1 = xr_gradient(g, XR_MERGER_FC1, 0), dfc2 = xr_gradient(g, XR_MERGER_FC2, 0);
-    XrTensor dbias1 = xr_gradient(g, XR_MERGER_FC1_BIAS, 0);
-    XrTensor dbias2 = xr_gradient(g, XR_MERGER_FC2_BIAS, 0);
-    XrTensor dnorm_weight = xr_gradient(g, XR_MERGER_NORM, 0);
+    XrTensor dfc1 = xr_parameter_gradient(g, XR_MERGER_FC1, 0),
+             dfc2 = xr_parameter_gradient(g, XR_MERGER_FC2, 0);
+    XrTensor dbias1 = xr_parameter_gradient(g, XR_MERGER_FC1_BIAS, 0);
+    XrTensor dbias2 = xr_parameter_gradient(g, XR_MERGER_FC2_BIAS, 0);
+    XrTensor dnorm_weight = xr_parameter_gradient(g, XR_MERGER_NORM, 0);
     xr_gather_rows(b, &p->dmerged, dresult, &p->order);
     xr_linear_backward_weight(b, dfc2.data ? &dfc2 : NULL, dbias2.data ? &dbias2 : NULL,
                               &p->dmerged, &p->active);
@@ -218,7 +219,7 @@ void xr_vision_backward(XrVisionPass *p, const XrTensor *dresult, const XrGradie
         XrBlockWeights dweights = xr_vision_block_gradients(g, i);
         xr_block_backward(b, &shape, &weights, &dweights, &p->blocks[i], &p->grads, &input);
     }
-    XrTensor dkernel = xr_gradient(g, XR_VISION_PATCH, 0);
+    XrTensor dkernel = xr_parameter_gradient(g, XR_VISION_PATCH, 0);
     if (!dkernel.data) return;
     XrTensor from = as_cells(p, &p->grads.stream), to = as_cells(p, &p->raster);
     xr_scatter_rows(b, &to, &from, &p->order);
