@@ -7,6 +7,15 @@ static const XrShape SHAPES[] = {XR_SHAPE(0, 16),  XR_SHAPE(1, 1),    XR_SHAPE(1
                                  XR_SHAPE(3, 32),  XR_SHAPE(7, 33),   XR_SHAPE(33, 127),
                                  XR_SHAPE(2, 129), XR_SHAPE(1, 5000), {0}};
 
+static const XrGoldenRow SWIGLU_GOLDEN[] = {{"swiglu/1x7", XR_SHAPE(1, 7)},
+                                            {"swiglu/3x64", XR_SHAPE(3, 64)},
+                                            {"swiglu/5x129", XR_SHAPE(5, 129)},
+                                            {0}};
+static const XrGoldenRow GELU_GOLDEN[] = {{"gelu/1x7", XR_SHAPE(1, 7)},
+                                          {"gelu/3x64", XR_SHAPE(3, 64)},
+                                          {"gelu/5x129", XR_SHAPE(5, 129)},
+                                          {0}};
+
 static XrArg *rows(XrOpRun *run, const char *name, XrRole role) {
     return xr_activation(run, name, role, run->shape->n[0], run->shape->n[1]);
 }
@@ -33,6 +42,7 @@ static double sigmoid(double x) {
 static void swiglu_build(XrOpRun *run) {
     XrArg *h = rows(run, "h", XR_OUT), *gate = wide(run, "gate");
     rows(run, "up", XR_IN);
+    h->golden_out = "y";
     if (run->variant == XR_ALIASED) h->alias = gate;
 }
 
@@ -53,11 +63,13 @@ const XrOpTest xr_op_test_swiglu = {.op = "swiglu",
                                     .independent_rows = true,
                                     .build = swiglu_build,
                                     .reference = swiglu_reference,
-                                    .call = swiglu_call};
+                                    .call = swiglu_call,
+                                    .golden = SWIGLU_GOLDEN};
 
 static void swiglu_back_build(XrOpRun *run) {
     XrArg *dgate = rows(run, "dgate", XR_OUT), *dup = rows(run, "dup", XR_OUT);
     XrArg *dh = rows(run, "dh", XR_IN), *gate = wide(run, "gate"), *up = rows(run, "up", XR_IN);
+    dh->golden_in = "dy";
     xr_gradient(dgate, gate);
     xr_gradient(dup, up);
     if (run->variant == XR_ALIASED) {
@@ -98,7 +110,8 @@ const XrOpTest xr_op_test_swiglu_backward = {.op = "swiglu_backward",
                                              .build = swiglu_back_build,
                                              .reference = swiglu_back_reference,
                                              .call = swiglu_back_call,
-                                             .loss = swiglu_loss};
+                                             .loss = swiglu_loss,
+                                             .golden = SWIGLU_GOLDEN};
 
 // ---- gelu ----
 
@@ -128,7 +141,8 @@ const XrOpTest xr_op_test_gelu = {.op = "gelu",
                                   .independent_rows = true,
                                   .build = gelu_build,
                                   .reference = gelu_reference,
-                                  .call = gelu_call};
+                                  .call = gelu_call,
+                                  .golden = GELU_GOLDEN};
 
 static void gelu_back_build(XrOpRun *run) {
     XrArg *dx = rows(run, "dx", XR_OUT), *dy = rows(run, "dy", XR_IN), *x = wide(run, "x");
@@ -164,7 +178,8 @@ const XrOpTest xr_op_test_gelu_backward = {.op = "gelu_backward",
                                            .build = gelu_back_build,
                                            .reference = gelu_back_reference,
                                            .call = gelu_back_call,
-                                           .loss = gelu_loss};
+                                           .loss = gelu_loss,
+                                           .golden = GELU_GOLDEN};
 
 static const XrOpTest *const TESTS[] = {&xr_op_test_swiglu, &xr_op_test_swiglu_backward,
                                         &xr_op_test_gelu, &xr_op_test_gelu_backward};

@@ -1,4 +1,5 @@
 // embedding, its gradient, gather_rows and scatter_rows (ref/embedding.c).
+#include "tests/support/golden.h"
 #include "tests/support/ops.h"
 
 // ---- embedding: shape [T, vocabulary, D] ----
@@ -18,9 +19,12 @@ static void set_ids(XrArg *ids, int64_t vocabulary) {
     }
 }
 
+static const XrGoldenRow GOLDEN[] = {
+    {"embedding/7of5x16", XR_SHAPE(7, 5, 16)}, {"embedding/40of11x33", XR_SHAPE(40, 11, 33)}, {0}};
+
 static void build(XrOpRun *run) {
     const int64_t *n = run->shape->n;
-    xr_activation(run, "x", XR_OUT, n[0], n[2]);
+    xr_activation(run, "x", XR_OUT, n[0], n[2])->golden_out = "y";
     XrArg *table = xr_weight(run, "table", XR_IN, n[1], n[2]);
     // What f16 and bf16 have at their edges: subnormal, largest, infinite, negative zero.
     if (table->count > 8) {
@@ -54,12 +58,13 @@ const XrOpTest xr_op_test_embedding = {.op = "embedding",
                                        .independent_rows = true,
                                        .build = build,
                                        .reference = reference,
-                                       .call = call};
+                                       .call = call,
+                                       .golden = GOLDEN};
 
 static void back_build(XrOpRun *run) {
     const int64_t *n = run->shape->n;
     xr_plain(run, "dtable", XR_INOUT, XR_F32, n[1], n[2]);
-    xr_activation(run, "dx", XR_IN, n[0], n[2]);
+    xr_activation(run, "dx", XR_IN, n[0], n[2])->golden_in = "dy";
     set_ids(xr_plain(run, "ids", XR_IN, XR_I32, n[0], XR_1D), n[1]);
 }
 
@@ -85,7 +90,47 @@ const XrOpTest xr_op_test_embedding_backward = {.op = "embedding_backward",
                                                 .variants = XR_STRIDED,
                                                 .build = back_build,
                                                 .reference = back_reference,
-                                                .call = back_call};
+                                                .call = back_call,
+                                                .golden = GOLDEN};
+
+// Text with pictures: the rows of an image token are replaced by features; their gradient is the
+// gradient of those rows, and the table gets nothing from them.
+static void check_images(void *context, const XrGolden *golden, const char *prefix) {
+    XrBackend *b = context;
+    XrTensor ids = xr_golden_of(golden, prefix, "ids", XR_I64);
+    XrTensor table = xr_golden_of(golden, prefix, "table", XR_F32);
+    XrTensor features = xr_golden_of(golden, prefix, "features", XR_F32);
+    XrTensor dy = xr_golden_of(golden, prefix, "dy", XR_F32);
+    int64_t image = xr_golden_whole(golden, prefix, "image_token");
+    enum { T = 11, V = 10, D = 16 };
+    int32_t text[T], index[T];
+    float y[T * D], dtable[V * D] = {0}, dfeatures[T * D];
+    int64_t n = 0;
+    for (int t = 0; t < T; t++) {
+        int64_t id = ((const int64_t *)ids.data)[t];
+        text[t] = id == image ? -1 : (int32_t)id;
+        if (id == image) index[n++] = t;
+    }
+    XrTensor tt = xr_tensor1(XR_I32, text, T), ti = xr_tensor1(XR_I32, index, n);
+    XrTensor ty = xr_tensor2(XR_F32, y, T, D), td = xr_tensor2(XR_F32, dtable, V, D);
+    XrTensor tf = xr_tensor2(XR_F32, dfeatures, n, D);
+    xr_embedding(b, &ty, &table, &tt);
+    xr_scatter_rows(b, &ty, &features, &ti);
+    xr_embedding_backward(b, &td, &dy, &tt);
+    xr_gather_rows(b, &tf, &dy, &ti);
+    XrTensor want = xr_golden_of(golden, prefix, "y", XR_F32);
+    xr_assert_close(prefix, &ty, &want, 0);
+    want = xr_golden_of(golden, prefix, "dtable", XR_F32);
+    xr_assert_close(prefix, &td, &want, 1e-6);
+    want = xr_golden_of(golden, prefix, "dfeatures", XR_F32);
+    if (n > 0) xr_assert_close(prefix, &tf, &want, 0);
+}
+
+static void images_among_text(void **state) {
+    XrGolden golden = xr_golden_open("ops.safetensors");
+    xr_golden_each_case(&golden, "embed_images", check_images, xr_test_cpu(3));
+    xr_golden_close(&golden);
+}
 
 // ---- gather_rows, scatter_rows: shape [rows of y, rows of x, columns] ----
 
@@ -156,4 +201,4 @@ const XrOpTest xr_op_test_scatter_rows = {.op = "scatter_rows",
 
 static const XrOpTest *const TESTS[] = {&xr_op_test_embedding, &xr_op_test_embedding_backward,
                                         &xr_op_test_gather_rows, &xr_op_test_scatter_rows};
-XR_OP_TEST_MAIN(TESTS)
+XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(images_among_text))

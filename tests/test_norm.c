@@ -6,7 +6,6 @@
 static const XrShape SHAPES[] = {XR_SHAPE(0, 64),   XR_SHAPE(1, 1),    XR_SHAPE(1, 127),
                                  XR_SHAPE(2, 31),   XR_SHAPE(3, 32),   XR_SHAPE(33, 33),
                                  XR_SHAPE(33, 129), XR_SHAPE(5, 1280), {0}};
-static const float EPS = 1e-6f;
 
 static int64_t rows_of(const XrOpRun *run) {
     return run->shape->n[0];
@@ -16,14 +15,33 @@ static int64_t width_of(const XrOpRun *run) {
     return run->shape->n[1];
 }
 
+static float eps_of(const XrOpRun *run) {
+    return (float)xr_number(run, "eps", 1e-6);
+}
+
 // (mean x^2 + eps)^-1/2 of a row.
-static double rstd_of(const double *x, int64_t width) {
+static double rstd_of(const double *x, int64_t width, double eps) {
     double total = 0;
     for (int64_t d = 0; d < width; d++) total += x[d] * x[d];
-    return 1 / sqrt(total / (double)width + (double)EPS);
+    return 1 / sqrt(total / (double)width + eps);
 }
 
 // ---- rmsnorm ----
+
+static const XrGoldenRow GOLDEN[] = {{"rmsnorm/3x16", XR_SHAPE(3, 16)},
+                                     {"rmsnorm/5x80", XR_SHAPE(5, 80)},
+                                     {"rmsnorm/2x129", XR_SHAPE(2, 129)},
+                                     {"rmsnorm/4x512", XR_SHAPE(4, 512)},
+                                     {0}};
+static const XrGoldenRow ADD_GOLDEN[] = {
+    {"add_rmsnorm/3x64", XR_SHAPE(3, 64)}, {"add_rmsnorm/5x33", XR_SHAPE(5, 33)}, {0}};
+static const XrGoldenRow BACK_GOLDEN[] = {{"rmsnorm/3x16", XR_SHAPE(3, 16)},
+                                          {"rmsnorm/5x80", XR_SHAPE(5, 80)},
+                                          {"rmsnorm/2x129", XR_SHAPE(2, 129)},
+                                          {"rmsnorm/4x512", XR_SHAPE(4, 512)},
+                                          {"add_rmsnorm/3x64", XR_SHAPE(3, 64)},
+                                          {"add_rmsnorm/5x33", XR_SHAPE(5, 33)},
+                                          {0}};
 
 static void build(XrOpRun *run) {
     int64_t T = rows_of(run), D = width_of(run);
@@ -40,7 +58,7 @@ static void normalise(XrOpRun *run, const double *x) {
     double *y = xr_expect(run, "y"), *rstd = xr_expect(run, "rstd");
     int64_t D = width_of(run);
     for (int64_t t = 0; t < rows_of(run); t++) {
-        rstd[t] = rstd_of(x + t * D, D);
+        rstd[t] = rstd_of(x + t * D, D, (double)eps_of(run));
         for (int64_t d = 0; d < D; d++) y[t * D + d] = w[d] * x[t * D + d] * rstd[t];
     }
 }
@@ -50,7 +68,7 @@ static void reference(XrOpRun *run) {
 }
 
 static void call(XrOpRun *run, XrBackend *b) {
-    xr_rmsnorm(b, xr_t(run, "y"), xr_t(run, "rstd"), xr_t(run, "x"), xr_t(run, "w"), EPS);
+    xr_rmsnorm(b, xr_t(run, "y"), xr_t(run, "rstd"), xr_t(run, "x"), xr_t(run, "w"), eps_of(run));
 }
 
 const XrOpTest xr_op_test_rmsnorm = {.op = "rmsnorm",
@@ -60,7 +78,8 @@ const XrOpTest xr_op_test_rmsnorm = {.op = "rmsnorm",
                                      .independent_rows = true,
                                      .build = build,
                                      .reference = reference,
-                                     .call = call};
+                                     .call = call,
+                                     .golden = GOLDEN};
 
 // ---- add_rmsnorm ----
 
@@ -71,7 +90,7 @@ static void add_build(XrOpRun *run) {
     XrArg *rstd = xr_plain(run, "rstd", XR_OUT, XR_F32, T, XR_1D);
     rstd->optional = rstd->by_row = true;
     XrArg *x = xr_activation(run, "x", XR_IN, T, D);
-    xr_activation(run, "delta", XR_IN, T, D);
+    xr_activation(run, "delta", XR_IN, T, D)->golden_in = "residual";
     xr_weight(run, "w", XR_IN, D, XR_1D);
     if (run->variant == XR_ALIASED) sum->alias = x;
 }
@@ -86,7 +105,7 @@ static void add_reference(XrOpRun *run) {
 
 static void add_call(XrOpRun *run, XrBackend *b) {
     xr_add_rmsnorm(b, xr_t(run, "y"), xr_t(run, "sum"), xr_t(run, "rstd"), xr_t(run, "x"),
-                   xr_t(run, "delta"), xr_t(run, "w"), EPS);
+                   xr_t(run, "delta"), xr_t(run, "w"), eps_of(run));
 }
 
 const XrOpTest xr_op_test_add_rmsnorm = {.op = "add_rmsnorm",
@@ -96,7 +115,8 @@ const XrOpTest xr_op_test_add_rmsnorm = {.op = "add_rmsnorm",
                                          .independent_rows = true,
                                          .build = add_build,
                                          .reference = add_reference,
-                                         .call = add_call};
+                                         .call = add_call,
+                                         .golden = ADD_GOLDEN};
 
 // ---- rmsnorm_backward ----
 
@@ -109,10 +129,17 @@ static void back_build(XrOpRun *run) {
     XrArg *dsum = xr_activation(run, "dsum", XR_IN, T, D);
     dsum->optional = true;
     XrArg *x = xr_activation(run, "x", XR_IN, T, D);
+    if (run->golden && strncmp(run->golden, "add", 3) == 0) {
+        x->golden_in = "sum";
+    } else if (run->golden) {
+        dsum->golden_in = "";
+        xr_fill(dsum, 0, 0);
+    }
     XrArg *w = xr_weight(run, "w", XR_IN, D, XR_1D);
     XrArg *rstd = xr_plain(run, "rstd", XR_IN, XR_F32, T, XR_1D);
     rstd->by_row = true;
-    for (int64_t t = 0; t < T; t++) xr_set(rstd, t, rstd_of(x->value + t * D, D));
+    for (int64_t t = 0; t < T; t++)
+        xr_set(rstd, t, rstd_of(x->value + t * D, D, (double)eps_of(run)));
     if (run->variant == XR_ALIASED) dx->alias = dsum;
     xr_gradient(dx, x);
     xr_gradient(dw, w);
@@ -125,7 +152,7 @@ static void back_reference(XrOpRun *run) {
     double *scale = &xr_arg(run, "dx")->scale;
     int64_t D = width_of(run);
     for (int64_t t = 0; t < rows_of(run); t++, x += D, dy += D, dsum += D, dx += D) {
-        double r = rstd_of(x, D), mean = 0;
+        double r = rstd_of(x, D, (double)eps_of(run)), mean = 0;
         for (int64_t d = 0; d < D; d++) mean += dy[d] * w[d] * x[d] / (double)D;
         for (int64_t d = 0; d < D; d++) {
             dx[d] = r * (dy[d] * w[d] - x[d] * r * r * mean);
@@ -143,7 +170,7 @@ static double back_loss(XrOpRun *run) {
     double total = 0;
     int64_t D = width_of(run);
     for (int64_t t = 0; t < rows_of(run); t++, x += D, dy += D, dsum += D) {
-        double r = rstd_of(x, D);
+        double r = rstd_of(x, D, (double)eps_of(run));
         for (int64_t d = 0; d < D; d++) {
             total += dy[d] * w[d] * x[d] * r;
             if (run->variant != XR_MINIMAL) total += dsum[d] * x[d];
@@ -165,7 +192,8 @@ const XrOpTest xr_op_test_rmsnorm_backward = {.op = "rmsnorm_backward",
                                               .build = back_build,
                                               .reference = back_reference,
                                               .call = back_call,
-                                              .loss = back_loss};
+                                              .loss = back_loss,
+                                              .golden = BACK_GOLDEN};
 
 static const XrOpTest *const TESTS[] = {&xr_op_test_rmsnorm, &xr_op_test_add_rmsnorm,
                                         &xr_op_test_rmsnorm_backward};

@@ -1,7 +1,7 @@
 // rope_table and rope (ref/rope.c).
 #include "tests/support/ops.h"
 
-#include "shared/base/memory.h"
+#include "tests/support/golden.h"
 
 #include <math.h>
 
@@ -58,6 +58,54 @@ const XrOpTest xr_op_test_rope_table = {.op = "rope_table",
                                         .reference = table_reference,
                                         .call = table_call};
 
+// Golden angles are in double; the operation's are rounded to f32 like transformers' own.
+static void check_table(void *context, const XrGolden *golden, const char *prefix) {
+    XrBackend *b = context;
+    bool vision = strncmp(prefix, "rope_vision", 11) == 0;
+    XrTensor positions = xr_golden_of(golden, prefix, "positions", XR_I64);
+    XrTensor want[] = {xr_golden_of(golden, prefix, "cos", XR_F32),
+                       xr_golden_of(golden, prefix, "sin", XR_F32)};
+    const int64_t *at = positions.data, T = want[0].shape[0], half = want[0].shape[1];
+    int64_t axes = vision ? 2 : 3, run = vision ? half / 2 : half;
+    double theta = xr_golden_number(golden, prefix, "theta");
+    int32_t position[32], axis[64];
+    float inv_freq[64], got[2][9 * 64];
+    for (int64_t i = 0; i < axes * T; i++) {
+        position[i] = (int32_t)(vision ? at[i % T * 2 + i / T] : at[i]);
+    }
+    int64_t border[2] = {half / 2, half};
+    if (!vision) {
+        const int64_t *sections = xr_golden_of(golden, prefix, "sections", XR_I64).data;
+        border[0] = sections[0];
+        border[1] = sections[0] + sections[1];
+    }
+    for (int64_t i = 0; i < half; i++) {
+        inv_freq[i] = (float)pow(theta, -(double)(i % run) / (double)run);
+        axis[i] = (i >= border[0]) + (i >= border[1]);
+    }
+    XrTensor tc = xr_tensor2(XR_F32, got[0], T, half), ts = xr_tensor2(XR_F32, got[1], T, half);
+    XrTensor tp = xr_tensor2(XR_I32, position, axes, T);
+    XrTensor tf = xr_tensor1(XR_F32, inv_freq, half), ta = xr_tensor1(XR_I32, axis, half);
+    xr_rope_table(b, &tc, &ts, &tp, &tf, &ta);
+    for (int64_t i = 0; i < 2 * T * half; i++) {
+        int64_t which = i / (T * half), t = i / half % T, k = i % half;
+        double angle = (double)position[axis[k] * T + t] * (double)inv_freq[k];
+        double value = (double)got[which][t * half + k];
+        double expected = (double)((const float *)want[which].data)[t * half + k];
+        // inv_freq and the product are each rounded to 24 bits.
+        if (fabs(value - expected) <= 1e-7 + angle * 0x1p-23) continue;
+        fail_msg("%s[%lld,%lld]: %.9g, should be %.9g", prefix, (long long)t, (long long)k, value,
+                 expected);
+    }
+}
+
+static void table_is_golden(void **state) {
+    XrGolden golden = xr_golden_open("ops.safetensors");
+    xr_golden_each_case(&golden, "rope_mrope", check_table, xr_test_cpu(3));
+    xr_golden_each_case(&golden, "rope_vision", check_table, xr_test_cpu(3));
+    xr_golden_close(&golden);
+}
+
 // ---- rope: shape [T, heads, head_dim, inverse] ----
 
 static const XrShape SHAPES[] = {
@@ -65,9 +113,21 @@ static const XrShape SHAPES[] = {
     XR_SHAPE(31, 3, 64, 0), XR_SHAPE(32, 1, 80, 1),  XR_SHAPE(33, 2, 128, 0),
     XR_SHAPE(7, 5, 6, 0),   XR_SHAPE(129, 1, 34, 1), {0}};
 
+static const XrGoldenRow GOLDEN[] = {{"rope_mrope/16", XR_SHAPE(9, 3, 16, 0)},
+                                     {"rope_mrope/32", XR_SHAPE(9, 3, 32, 0)},
+                                     {"rope_mrope/128", XR_SHAPE(9, 3, 128, 0)},
+                                     {"rope_mrope/128", XR_SHAPE(9, 3, 128, 1)},
+                                     {"rope_vision/16", XR_SHAPE(7, 2, 16, 0)},
+                                     {"rope_vision/20", XR_SHAPE(7, 2, 20, 1)},
+                                     {"rope_vision/80", XR_SHAPE(7, 2, 80, 0)},
+                                     {"rope_vision/80", XR_SHAPE(7, 2, 80, 1)},
+                                     {0}};
+
 static void build(XrOpRun *run) {
     const int64_t *n = run->shape->n;
-    xr_activation(run, "x", XR_INOUT, n[0], n[1] * n[2]);
+    XrArg *x = xr_activation(run, "x", XR_INOUT, n[0], n[1] * n[2]);
+    x->golden_in = n[3] ? "dy" : "x";
+    x->golden_out = n[3] ? "dx" : "y";
     XrArg *cosines = xr_plain(run, "cos", XR_IN, XR_F32, n[0], n[2] / 2);
     XrArg *sines = xr_plain(run, "sin", XR_IN, XR_F32, n[0], n[2] / 2);
     cosines->by_row = sines->by_row = true;
@@ -105,7 +165,8 @@ const XrOpTest xr_op_test_rope = {.op = "rope",
                                   .independent_rows = true,
                                   .build = build,
                                   .reference = reference,
-                                  .call = call};
+                                  .call = call,
+                                  .golden = GOLDEN};
 
 // Scores of rotated queries and keys depend on the distance of their positions alone, axis by axis.
 static void scores_depend_on_distance(void **state) {
@@ -139,4 +200,5 @@ static void scores_depend_on_distance(void **state) {
 }
 
 static const XrOpTest *const TESTS[] = {&xr_op_test_rope_table, &xr_op_test_rope};
-XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(scores_depend_on_distance))
+XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(table_is_golden),
+                cmocka_unit_test(scores_depend_on_distance))

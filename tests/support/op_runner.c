@@ -26,7 +26,16 @@ const XrTestBackend XR_TEST_BACKENDS[] = {
     {NULL, false, 0, NULL},
 };
 
+static XrGolden golden;
+
+const XrGolden *xr_op_golden(void) {
+    if (!golden.files) golden = xr_golden_open("ops.safetensors");
+    return &golden;
+}
+
 void xr_op_runner_finish(void) {
+    if (golden.files) xr_golden_close(&golden);
+    golden = (XrGolden){0};
     for (size_t i = 0; i < XR_COUNT(cpus); i++) {
         xr_backend_free(cpus[i]);
         cpus[i] = NULL;
@@ -326,6 +335,39 @@ static void check_gradient(XrOpRun *run, const XrArg *gradient) {
     }
 }
 
+// ---- golden data ----
+
+static void take_golden(const XrOpRun *run, const XrArg *arg, const char *name, double *values) {
+    XrDType dtype = arg->dtype == XR_I32 ? XR_I64 : arg->dtype;
+    XrTensor t = xr_golden_of(xr_op_golden(), run->golden, name, dtype);
+    XR_REQUIRE(xr_numel(&t) == arg->count, "%s/%s is %s, the argument has %lld elements",
+               run->golden, name, xr_shape_text(&t), (long long)arg->count);
+    for (int64_t i = 0; i < arg->count; i++) {
+        values[i] = xr_load(dtype, (const char *)t.data + (size_t)i * xr_dtype_size(dtype));
+    }
+}
+
+static void take_inputs(XrOpRun *run) {
+    for (int i = 0; i < run->count; i++) {
+        XrArg *arg = &run->args[i];
+        const char *name = arg->golden_in ? arg->golden_in : arg->name;
+        if (arg->role == XR_INOUT && !arg->golden_in) {
+            memset(arg->value, 0, (size_t)arg->count * sizeof *arg->value);
+        } else if (arg->role != XR_OUT && *name) {
+            take_golden(run, arg, name, arg->value);
+        }
+    }
+}
+
+static void take_outputs(XrOpRun *run) {
+    for (int i = 0; i < run->count; i++) {
+        XrArg *arg = &run->args[i];
+        if (arg->expect) {
+            take_golden(run, arg, arg->golden_out ? arg->golden_out : arg->name, arg->expect);
+        }
+    }
+}
+
 // ---- a row ----
 
 static void prepare(XrOpRun *run, const XrOpRow *row) {
@@ -335,6 +377,7 @@ static void prepare(XrOpRun *run, const XrOpRow *row) {
                      .variant = row->variant,
                      .golden = row->golden};
     run->test->build(run);
+    if (run->golden) take_inputs(run);
     for (int i = 0; i < run->count; i++) {
         XrArg *arg = &run->args[i];
         if (arg->role == XR_INOUT) {
@@ -345,6 +388,7 @@ static void prepare(XrOpRun *run, const XrOpRow *row) {
     for (int i = 0; i < run->count && run->test->loss; i++) {
         if (run->args[i].gradient_of) check_gradient(run, &run->args[i]);
     }
+    if (run->golden) take_outputs(run);
 }
 
 void xr_op_row_test(void **state) {

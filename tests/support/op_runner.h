@@ -2,6 +2,7 @@
 #ifndef XR_TESTS_OP_RUNNER_H
 #define XR_TESTS_OP_RUNNER_H
 
+#include "tests/support/golden.h"
 #include "tests/support/ops.h"
 
 // Where rows run. A backend has instances that must agree bit for bit (1 and 3 threads); another
@@ -25,6 +26,9 @@ typedef struct XrOpRow {
 } XrOpRow;
 
 void xr_op_row_test(void **state); // *state is an XrOpRow
-void xr_op_runner_finish(void);    // frees the backends' instances
+void xr_op_runner_finish(void);    // frees the backends' instances and the golden data
+
+// golden/ops.safetensors, opened once.
+const XrGolden *xr_op_golden(void);
 
 #endif

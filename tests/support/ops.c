@@ -89,6 +89,13 @@ const XrTensor *xr_t(const XrOpRun *run, const char *name) {
     return arg->optional && run->variant == XR_MINIMAL ? NULL : &arg->tensor;
 }
 
+double xr_number(const XrOpRun *run, const char *name, double value) {
+    char full[160];
+    snprintf(full, sizeof full, "%s/%s", run->golden ? run->golden : "", name);
+    if (!run->golden || !xr_golden_has(xr_op_golden(), full)) return value;
+    return xr_golden_number(xr_op_golden(), run->golden, name);
+}
+
 // ---- rows ----
 
 static void add(XrRows *rows, const char *name, CMUnitTestFunction function, XrOpRow *row) {

@@ -33,8 +33,9 @@
 // an output with the input that it is the gradient of, the reference is compared with central
 // differences of `loss`, so that operation = reference = derivative.
 //
-// Golden data: rows in `golden` take every argument from golden/ops.safetensors, tensor
-// "<golden name>.<argument>", instead of the generator and the reference.
+// Golden data: rows in `golden` take inputs and expected outputs from golden/ops.safetensors,
+// tensor
+// "<case>/<argument>" (or another name, XrArg.golden), instead of the generator and the reference.
 //
 // tests/test_table.c refers to xr_op_test_NAME of every operation: one without a test does not
 // link.
@@ -72,10 +73,13 @@ struct XrArg {
     bool by_row;             // its row t belongs to row t of the others (activations always do)
     XrArg *alias;            // shares this input's memory
     XrArg *gradient_of;      // for the comparison with finite differences
-    double *value;           // before the call, exactly as the operation sees it; [count]
-    double *expect;          // after the call; [count]; NULL for XR_IN and XR_CONSUMED
-    double scale;            // set by `reference` where terms cancel: their size, for tolerances
-    XrTensor tensor;         // in the backend's memory, during `call`
+    // Names of the tensors of a golden case, where they are not the argument's own. "" as input
+    // leaves what `build` put there. An XR_INOUT argument starts from 0 unless golden_in is set.
+    const char *golden_in, *golden_out;
+    double *value;   // before the call, exactly as the operation sees it; [count]
+    double *expect;  // after the call; [count]; NULL for XR_IN and XR_CONSUMED
+    double scale;    // set by `reference` where terms cancel: their size, for tolerances
+    XrTensor tensor; // in the backend's memory, during `call`
 };
 
 // Numbers that make up a shape, as the test means them.
@@ -104,7 +108,7 @@ typedef enum XrVariant {
 } XrVariant;
 
 typedef struct XrGoldenRow {
-    const char *name; // of the tensors: "<name>.<argument>"
+    const char *name; // of the case: "rmsnorm/5x80"
     XrShape shape;
 } XrGoldenRow;
 
@@ -129,7 +133,7 @@ struct XrOpRun {
     const XrShape *shape;
     XrTypes types;
     XrVariant variant;
-    const char *golden; // name of the golden tensors, or NULL
+    const char *golden; // name of the golden case, or NULL
     XrArg args[XR_MAX_ARGS];
     int count;
 };
@@ -149,6 +153,9 @@ void xr_fill(XrArg *arg, double low, double high);
 void xr_set(XrArg *arg, int64_t i, double value); // rounded to the argument's type
 void xr_set_bytes(XrArg *arg, const void *bytes); // of an XR_U8 argument: structures
 void xr_gradient(XrArg *gradient, XrArg *of);
+
+// A scalar: the golden case's, where it has one of that name; otherwise `value`.
+double xr_number(const XrOpRun *run, const char *name, double value);
 
 // ---- for `reference` and `loss` ----
 XrArg *xr_arg(const XrOpRun *run, const char *name);     // aborts where there is none
