@@ -91,7 +91,7 @@ static void run_request(const char *name, int threads) {
         assert_true(
             xr_vision_forward(model, &images, r.pixels, r.grids, r.grid_count, &observer, &err));
     }
-    XrSequence sequence = xr_golden_sequence(&r);
+    XrPackedSequence sequence = xr_golden_sequence(&r);
     XrBatch batch;
     assert_true(xr_batch_create(&batch, model, &sequence, 1, r.grid_count ? &images : NULL, &err));
     check_positions(&r.golden, &batch);

@@ -75,7 +75,7 @@ static double add_request(const XrModel *model, const Run *run, const XrGolden *
         images = xr_vision_result(pass);
         assert_true(xr_tensor_alloc(b, &dimages, XR_F32, 2, images.shape, "test", &err));
     }
-    XrSequence sequence = xr_golden_sequence(&r);
+    XrPackedSequence sequence = xr_golden_sequence(&r);
     XrBatch batch;
     XrLanguageWorkspace *ws;
     assert_true(xr_batch_create(&batch, model, &sequence, 1, pass ? &images : NULL, &err));

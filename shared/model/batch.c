@@ -19,7 +19,7 @@ static void host_free(Host *h) {
 }
 
 // Appends one sequence whose first token is row `at`.
-static bool add_sequence(Host *h, const XrModel *model, const XrSequence *s, int64_t at,
+static bool add_sequence(Host *h, const XrModel *model, const XrPackedSequence *s, int64_t at,
                          XrError *err) {
     const XrConfig *c = &model->config;
     for (int64_t i = 0; i < s->count; i++) {
@@ -37,7 +37,7 @@ static bool add_sequence(Host *h, const XrModel *model, const XrSequence *s, int
                         &next, err);
 }
 
-static bool gather(Host *h, const XrModel *model, const XrSequence *sequences, int count,
+static bool gather(Host *h, const XrModel *model, const XrPackedSequence *sequences, int count,
                    XrError *err) {
     int64_t at = 0;
     for (int i = 0; i < count; i++) {
@@ -59,8 +59,8 @@ static bool put(XrBackend *b, XrTensor *out, int ndim, const int64_t *shape, con
     return true;
 }
 
-bool xr_batch_create(XrBatch *out, const XrModel *model, const XrSequence *sequences, int count,
-                     const XrTensor *images, XrError *err) {
+bool xr_batch_create(XrBatch *out, const XrModel *model, const XrPackedSequence *sequences,
+                     int count, const XrTensor *images, XrError *err) {
     XrBackend *b = model->backend;
     *out = (XrBatch){.backend = b};
     Host h = {0};

@@ -7,12 +7,12 @@
 #include "shared/model/language.h"
 
 // One sequence on the host. Each run of image tokens is one of its pictures, in order.
-typedef struct XrSequence {
+typedef struct XrPackedSequence {
     const int32_t *ids;
     int64_t count;
     const XrImageGrid *grids;
     int grid_count;
-} XrSequence;
+} XrPackedSequence;
 
 typedef struct XrBatch {
     XrBackend *backend;
@@ -24,8 +24,8 @@ typedef struct XrBatch {
 // the vision tower's result for all their pictures in order, or NULL when there are none; it must
 // outlive the batch. Fails on sequences whose image tokens do not match their pictures or whose ids
 // the model does not have, naming sequence and place.
-bool xr_batch_create(XrBatch *out, const XrModel *model, const XrSequence *sequences, int count,
-                     const XrTensor *images, XrError *err);
+bool xr_batch_create(XrBatch *out, const XrModel *model, const XrPackedSequence *sequences,
+                     int count, const XrTensor *images, XrError *err);
 void xr_batch_free(XrBatch *batch);
 
 #endif

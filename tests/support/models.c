@@ -96,6 +96,6 @@ void xr_golden_request_free(XrGoldenRequest *r) {
     *r = (XrGoldenRequest){0};
 }
 
-XrSequence xr_golden_sequence(const XrGoldenRequest *r) {
-    return (XrSequence){r->ids, r->count, r->grids, r->grid_count};
+XrPackedSequence xr_golden_sequence(const XrGoldenRequest *r) {
+    return (XrPackedSequence){r->ids, r->count, r->grids, r->grid_count};
 }

@@ -25,6 +25,6 @@ XrModel *xr_golden_model(XrBackend *backend, const char *request);
 // Reads a request; fails the test when that cannot be.
 XrGoldenRequest xr_golden_request(const char *name);
 void xr_golden_request_free(XrGoldenRequest *request);
-XrSequence xr_golden_sequence(const XrGoldenRequest *request);
+XrPackedSequence xr_golden_sequence(const XrGoldenRequest *request);
 
 #endif
