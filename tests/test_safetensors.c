@@ -155,7 +155,7 @@ static void hostile_headers(void **state) {
     } cases[] = {
         {"[1]", 0, "no JSON object"},
         {" {}", 0, "no JSON object"},
-        {"{", 0, "not valid JSON"},
+        {"{ ", 0, "not valid JSON"},
         {"{}x", 0, "more text"},
         {"{}", 1, "belong to none"},
         {"{\"a\":1}", 0, "tensor \"a\""},
