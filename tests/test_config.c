@@ -244,7 +244,7 @@ static void refused_configurations(void **state) {
         {"tie_word_embeddings", "1", "true or false"},
         {"tie_word_embeddings", NULL, "\"tie_word_embeddings\" is missing"},
         {"head_dim", "64", "\"head_dim\" 64"},
-        {"hidden_act", "\"gelu\"", "\"gelu\""},
+        {"hidden_act", "\"gelu\"", "\"hidden_act\" is gelu"},
         {"use_sliding_window", "true", "use_sliding_window"},
         {"layer_types", "[\"full_attention\",\"sliding_attention\"]", "sliding_attention"},
         {"attention_bias", "false", "attention_bias"},
@@ -427,10 +427,11 @@ static void golden_folders_open(void **state) {
         assert_false(w.mixed);
         assert_int_equal(w.table.elements, cases[i].elements);
         assert_true(xr_weights_check_finite(&w, threads, &err));
-        const XrTensor *head = xr_weight(&w, XR_HEAD, 0), *embed = xr_weight(&w, XR_EMBED, 0);
+        const XrTensor *head = xr_weights_tensor(&w, XR_HEAD, 0),
+                       *embed = xr_weights_tensor(&w, XR_EMBED, 0);
         assert_int_equal(head == embed, c.tied);
         assert_int_equal(head->shape[0], 400);
-        assert_int_equal(xr_weight(&w, XR_MERGER_FC1, 0) != NULL, c.has_vision);
+        assert_int_equal(xr_weights_tensor(&w, XR_MERGER_FC1, 0) != NULL, c.has_vision);
         xr_weights_close(&w);
     }
     xr_threads_free(threads);
@@ -491,7 +492,9 @@ static void unfit_weights(void **state) {
     Folder *f = folder_start();
     folder_finish(f, NULL);
     f = folder_start();
-    *folder_tensor(f, "model.norm.weight") = f->saves[--f->count];
+    XrSaveTensor *norm = folder_tensor(f, "model.norm.weight");
+    *norm = f->saves[f->count - 1];
+    f->count--;
     folder_finish(f, "1 tensor missing: model.norm.weight;");
     f = folder_start();
     f->count = 10;

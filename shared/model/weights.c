@@ -160,7 +160,7 @@ void xr_weights_close(XrWeights *weights) {
     *weights = (XrWeights){0};
 }
 
-const XrTensor *xr_weight(const XrWeights *weights, XrRole role, int64_t block) {
+const XrTensor *xr_weights_tensor(const XrWeights *weights, XrRole role, int64_t block) {
     if (role == XR_HEAD && weights->table.tied) role = XR_EMBED;
     int index = xr_parameter_index(&weights->table, role, block);
     return index < 0 ? NULL : &weights->tensors[index];

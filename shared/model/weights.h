@@ -25,7 +25,7 @@ bool xr_weights_open(XrWeights *out, const char *folder, const XrConfig *config,
 void xr_weights_close(XrWeights *weights);
 
 // The tensor of a role, or NULL; of a tied model's head: the embedding.
-const XrTensor *xr_weight(const XrWeights *weights, XrRole role, int64_t block);
+const XrTensor *xr_weights_tensor(const XrWeights *weights, XrRole role, int64_t block);
 
 // Reads all weights and fails on the first that holds NaN or an infinity.
 bool xr_weights_check_finite(const XrWeights *weights, XrThreads *threads, XrError *err);
