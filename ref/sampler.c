@@ -4,6 +4,7 @@
 // by one thread in one order.
 #include "ref/cpu.h"
 #include "ref/sampler_kernels.h"
+#include "ref/softmax.h"
 #include "shared/base/memory.h"
 #include "shared/base/rng.h"
 
@@ -177,9 +178,9 @@ static int64_t fallback(const SampleWork *w) {
 // RepetitionPenaltyLogitsProcessor and SuppressTokensLogitsProcessor, on z = logits / temperature.
 static void penalise(const SampleWork *w, int64_t row, float *z, float temperature) {
     const XrSampleParams *p = &w->params[row];
-    const float *logits = (const float *)w->logits->data + row * w->logits->row_stride;
-    const int32_t *seen = w->seen->data;
     int64_t n = w->logits->shape[1];
+    const float *logits = (const float *)w->logits->data + row * n;
+    const int32_t *seen = w->seen->data;
     bool off = p->repetition_penalty == 1.0f;
     for (int64_t i = p->seen_begin; i < p->seen_end && !off; i++) {
         XR_REQUIRE(seen[i] >= 0 && seen[i] < n, "sample: seen id %d of %lld", seen[i],
@@ -224,37 +225,27 @@ static void require_params(const XrSampleParams *p, const XrTensor *seen, int64_
                p->seen_end, xr_shape_text(seen));
 }
 
-// log softmax(z)[token] of a row.
-static float log_probability(const Candidates *c, const XrSamplerKernels *k, int64_t token) {
-    float top = k->max(c->z, c->count);
-    k->exponentials(c->e, c->blocks, c->z, c->count, top);
-    return c->z[token] - (top + (float)log(total_of(c)));
+// The token's log-probabilities are those of the `logprob` operation, bit for bit: the same
+// quotient, reduced by the same function.
+static void sample_row(const SampleWork *w, int64_t row, int thread) {
+    const XrSampleParams *p = &w->params[row];
+    require_params(p, w->seen, row);
+    int64_t n = w->logits->shape[1];
+    const float *logits = (const float *)w->logits->data + row * n;
+    float temperature = p->temperature == 0 ? 1.0f : p->temperature;
+    Candidates c = candidates_in(w->backend, thread, n);
+    int64_t bad = w->kernels->scale(c.z, logits, n, temperature);
+    float scaled_lse = xr_cpu_row_lse(c.z, n);
+    float lse = temperature == 1.0f ? scaled_lse : xr_cpu_row_lse(logits, n);
+    penalise(w, row, c.z, temperature);
+    int64_t token = choose(w, row, &c);
+    ((int32_t *)w->tokens->data)[row] = (int32_t)token;
+    ((float *)w->scaled->data)[row] = bad ? NAN : logits[token] / temperature - scaled_lse;
+    ((float *)w->logprob->data)[row] = bad ? NAN : logits[token] - lse;
 }
 
 static void sample_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const SampleWork *w = context;
-    int64_t n = w->logits->shape[1];
-    for (int64_t row = begin; row < end; row++) {
-        const XrSampleParams *p = &w->params[row];
-        require_params(p, w->seen, row);
-        const float *logits = (const float *)w->logits->data + row * w->logits->row_stride;
-        float temperature = p->temperature == 0 ? 1.0f : p->temperature;
-        Candidates c = candidates_in(w->backend, thread, n);
-        int64_t bad = w->kernels->scale(c.z, logits, n, temperature);
-        penalise(w, row, c.z, temperature);
-        int64_t token = choose(w, row, &c);
-        ((int32_t *)w->tokens->data)[row] = (int32_t)token;
-
-        c = candidates_in(w->backend, thread, n);
-        w->kernels->scale(c.z, logits, n, temperature);
-        float scaled = bad ? NAN : log_probability(&c, w->kernels, token), logprob = scaled;
-        if (temperature != 1.0f && !bad) {
-            w->kernels->scale(c.z, logits, n, 1.0f);
-            logprob = log_probability(&c, w->kernels, token);
-        }
-        ((float *)w->scaled->data)[row] = scaled;
-        ((float *)w->logprob->data)[row] = logprob;
-    }
+    for (int64_t row = begin; row < end; row++) sample_row(context, row, thread);
 }
 
 void xr_cpu_sample(XrBackend *b, const XrTensor *tokens, const XrTensor *logprob,

@@ -1,7 +1,8 @@
 #include "ref/sampler_kernels.h"
 
+#include "ref/vector.h"
+
 #include <float.h>
-#include <math.h>
 
 static int64_t scale(float *z, const float *logits, int64_t n, float temperature) {
     int64_t bad = 0;
@@ -15,20 +16,32 @@ static int64_t scale(float *z, const float *logits, int64_t n, float temperature
 }
 
 static float max(const float *z, int64_t n) {
-    float best = -INFINITY;
-    for (int64_t i = 0; i < n; i++) best = z[i] > best ? z[i] : best;
-    return best;
+    Vec best = vec_set(-INFINITY);
+    int64_t i = 0;
+    for (; i + XR_LANES <= n; i += XR_LANES) best = vec_max(vec_load(z + i), best);
+    float top = vec_greatest(best);
+    for (; i < n; i++) top = z[i] > top ? z[i] : top;
+    return top;
+}
+
+// One vector from z[i], what lies past `end` counting as -infinity.
+static Vec load_some(const float *z, int64_t i, int64_t end) {
+    if (end - i >= XR_LANES) return vec_load(z + i);
+    float lanes[XR_LANES];
+    for (int k = 0; k < XR_LANES; k++) lanes[k] = i + k < end ? z[i + k] : -INFINITY;
+    return vec_load(lanes);
 }
 
 static void exponentials(float *e, double *blocks, const float *z, int64_t n, float top) {
     for (int64_t begin = 0; begin < n; begin += XR_SAMPLER_BLOCK) {
         int64_t end = begin + XR_SAMPLER_BLOCK < n ? begin + XR_SAMPLER_BLOCK : n;
-        double sum = 0;
-        for (int64_t i = begin; i < end; i++) {
-            e[i] = expf(z[i] - top);
-            sum += e[i];
+        Vec sum = {0};
+        for (int64_t i = begin; i < end; i += XR_LANES) {
+            Vec value = vec_exp(load_some(z, i, end) - top);
+            sum += value;
+            vec_store(e + i, value); // e has room for whole vectors
         }
-        blocks[begin / XR_SAMPLER_BLOCK] = sum;
+        blocks[begin / XR_SAMPLER_BLOCK] = (double)vec_sum(sum);
     }
 }
 

@@ -15,7 +15,8 @@ typedef struct XrSamplerKernels {
     int64_t (*scale)(float *z, const float *logits, int64_t n, float temperature);
     // The largest z[i]; -infinity for n = 0.
     float (*max)(const float *z, int64_t n);
-    // e[i] = exp(z[i] - max), blocks[k] = the sum of e[k*XR_SAMPLER_BLOCK ...].
+    // e[i] = exp(z[i] - max), blocks[k] = the sum of e[k*XR_SAMPLER_BLOCK ...]. e has room for n
+    // rounded up to a multiple of 16.
     void (*exponentials)(float *e, double *blocks, const float *z, int64_t n, float max);
 } XrSamplerKernels;
 

@@ -168,8 +168,10 @@ typedef struct XrSampleParams {
       (dhidden, dhead, dlogprob, hidden, head, targets, lse, temperature))                         \
     /* Draws tokens[B] i32 from logits [B,V] f32 (which it may overwrite). logprob[B] is the       \
        token's log-probability under softmax(logits), scaled[B] under softmax(logits/temperature)  \
-       (equal to logprob at temperature 0 and 1): both before penalty and truncation. seen i32 [n] \
-       holds the ids that penalties are for; suppress i32 [m] or NULL names ids never drawn.       \
+       (equal to logprob at temperature 0 and 1): both before penalty and truncation, and the same \
+       bits as `logprob` gives. seen i32 [n] holds the ids that penalties are for; suppress i32 [m]\
+       or NULL names ids never drawn. A NaN logit is never drawn and makes both log-probabilities  \
+       NaN; where no logit is above -infinity the token is the lowest id that is not suppressed.   \
        params: B of them in the backend's memory. */                                               \
     X(sample,                                                                                      \
       (const XrTensor *tokens, const XrTensor *logprob, const XrTensor *scaled,                    \
