@@ -1,0 +1,108 @@
+// defines: xr_choice_begins_line, xr_choice_last_line, xr_choice_conclusion
+#include "shared/verify/choice.h"
+
+#include "shared/verify/choice_label.h"
+#include "shared/verify/extract_phrase.h"
+#include "shared/verify/text_answer.h"
+
+enum { MAX_LINE = 400 };
+
+// The label that a line begins with, or -1.
+static int line_label(XrSpan line) {
+    if (!line.bytes || line.bytes > MAX_LINE) return -1;
+    XrBuffer plain = {0};
+    xr_plain_text(line, &plain);
+    XrLabel label;
+    XrSpan text = xr_span_trim(xr_span(plain.data, plain.length));
+    if (text.bytes && text.data[0] == '-') text = xr_span_trim(xr_span_cut(text, 1, text.bytes));
+    bool found = xr_read_label(text, 0, 0, false, &label) && !label.bare &&
+                 (!label.lower || label.end >= text.bytes || label.enclosed);
+    // "A, then B" and "I; therefore" are sentences
+    if (found && !label.enclosed && label.end < text.bytes &&
+        strchr(",;/&+", text.data[label.end]) && text.bytes > 12)
+        found = false;
+    xr_buffer_free(&plain);
+    return found ? label.index : -1;
+}
+
+bool xr_choice_begins_line(XrSpan line) {
+    return line_label(line) >= 0;
+}
+
+bool xr_choice_last_line(XrSpan text, XrSpan *out) {
+    XrSpan line = xr_last_line(text);
+    int label = line_label(line);
+    if (label < 0) return false;
+    XrSpan before = xr_last_line(xr_span_cut(text, 0, (size_t)(line.data - text.data)));
+    if (label > 0 && line_label(before) == label - 1) return false; // the options, restated
+    *out = line;
+    return true;
+}
+
+// Whether the sentence rejects or weighs options rather than settling on one.
+static bool rejects(XrSpan sentence) {
+    static const char *const words[] = {"not",        "n't",    "incorrect", "wrong",   "eliminate",
+                                        "eliminates", "rules",  "ruled",     "except",  "neither",
+                                        "nor",        "or",     "either",    "cannot",  "false",
+                                        "if",         "unlike", "maybe",     "perhaps", "excluded"};
+    for (size_t at = 0; at < sentence.bytes; at++) {
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            bool apostrophe = words[i][1] == '\'';
+            if (!apostrophe && at > 0 && xr_is_letter(sentence.data[at - 1])) break;
+            if (xr_span_word_at(sentence, at, words[i])) return true;
+        }
+        if (xr_span_has_at(sentence, at, "n't") || xr_span_has_at(sentence, at, "n\u2019t"))
+            return true;
+    }
+    return false;
+}
+
+// "but the closest is (B)", "not among the options, but …": what follows the last "but".
+static XrSpan after_but(XrSpan sentence) {
+    size_t at = xr_span_find_last(sentence, " but ", sentence.bytes);
+    if (at == XR_NOT_FOUND) return sentence;
+    return xr_span_cut(sentence, at + 5, sentence.bytes);
+}
+
+// Whether the letter that ends at `end` closes the sentence, or the sentence calls it correct.
+static bool settles(XrSpan sentence, size_t end) {
+    XrSpan rest = xr_strip_marks(xr_span_cut(sentence, end, sentence.bytes));
+    if (!rest.bytes || (rest.bytes == 1 && strchr(")!*$", rest.data[0]))) {
+        // cut off in the middle, or ended: only an ended sentence settles anything
+        return strchr(".!)*$", sentence.data[sentence.bytes - 1]) != NULL;
+    }
+    static const char *const claims[] = {
+        "is correct",  "is the correct", "is the right", "is the answer",   "is the best",
+        "is the most", "is the closest", "is right",     "must be correct", "is most likely"};
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        if (xr_span_word_at(rest, 0, claims[i])) return true;
+    }
+    return false;
+}
+
+bool xr_choice_conclusion(XrSpan text, XrSpan *out) {
+    XrSpan sentence = after_but(xr_last_sentence(xr_last_line(text)));
+    if (!sentence.bytes || sentence.bytes > 4 * MAX_LINE || rejects(sentence)) return false;
+    int found = -1;
+    size_t begin = 0, end = 0;
+    for (size_t at = 0; at < sentence.bytes; at++) {
+        XrLabel label;
+        bool named =
+            (at == 0 || !xr_is_letter(sentence.data[at - 1])) &&
+            (xr_span_word_at(sentence, at, "option") || xr_span_word_at(sentence, at, "choice"));
+        size_t letter = named ? at + 6 : at;
+        if (!named && sentence.data[at] != '(') continue;
+        while (letter < sentence.bytes &&
+               (sentence.data[letter] == '*' || sentence.data[letter] == ' '))
+            letter++;
+        if (!xr_read_label(sentence, letter, 0, true, &label) || label.lower) continue;
+        if (found >= 0 && found != label.index) return false;
+        found = label.index;
+        begin = letter;
+        end = label.end;
+        at = end - 1;
+    }
+    if (found < 0 || !settles(sentence, end)) return false;
+    *out = xr_strip_marks(xr_span_cut(sentence, begin, end));
+    return true;
+}

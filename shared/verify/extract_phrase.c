@@ -1,0 +1,360 @@
+#include "shared/verify/extract_phrase.h"
+
+enum { MAX_QUALIFIER = 80, MAX_SHORT = 120, MAX_CONCLUSION = 100 };
+
+// ---- the value that follows ----
+
+static bool is_mark(char c) {
+    return c == '*' || c == '_' || c == '`' || c == '"';
+}
+
+XrSpan xr_strip_marks(XrSpan value) {
+    for (;;) {
+        XrSpan before = value;
+        value = xr_span_trim(value);
+        if (value.bytes > 4 && xr_span_has_at(value, 0, "**")) {
+            size_t close = xr_span_find(value, "**", 2);
+            if (close == value.bytes - 2) value = xr_span_cut(value, 2, close);
+        }
+        while (value.bytes && is_mark(value.data[0]) && value.bytes > 1 &&
+               value.data[0] == value.data[value.bytes - 1])
+            value = xr_span_cut(value, 1, value.bytes - 1);
+        while (value.bytes && strchr(".,;*", value.data[value.bytes - 1]) &&
+               value.data[value.bytes - 1])
+            value.bytes--;
+        if (value.bytes == before.bytes) return value;
+    }
+}
+
+bool xr_looks_like_value(XrSpan value) {
+    if (!value.bytes) return false;
+    char c = value.data[0];
+    static const char *const others[] = {"£", "€", "¥", "√", "π", "∞", "−", "±", "∅"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (xr_span_find(xr_span_cut(value, 0, 4), others[i], 0) == 0) return true;
+    }
+    return xr_is_digit(c) || (c && strchr("$\\-+(.[{|", c));
+}
+
+static size_t count_words(XrSpan text) {
+    size_t words = 0;
+    for (size_t i = 0; i < text.bytes; i++) {
+        words += !xr_is_space(text.data[i]) && (i == 0 || xr_is_space(text.data[i - 1]));
+    }
+    return words;
+}
+
+bool xr_is_short_value(XrSpan value) {
+    value = xr_span_trim(value);
+    if (!value.bytes || value.bytes > MAX_SHORT) return false;
+    for (size_t i = 0; i < value.bytes; i++) {
+        if (xr_is_digit(value.data[i]) || value.data[i] == '\\') return true;
+    }
+    return count_words(value) <= 4;
+}
+
+// Whether an explanation begins at `at`, which follows a space or a comma.
+static bool explains_at(XrSpan text, size_t at) {
+    static const char *const words[] = {"because", "since", "which", "as it", "as the", "due to"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (xr_span_word_at(text, at, words[i])) return true;
+    }
+    return false;
+}
+
+// Whether what came so far is a label such as "B" or "**B".
+static bool is_label(XrSpan so_far) {
+    so_far = xr_span_trim(so_far);
+    while (so_far.bytes && is_mark(so_far.data[0])) so_far.data++, so_far.bytes--;
+    return so_far.bytes == 1 && xr_is_letter(so_far.data[0]);
+}
+
+// Whether a sentence ends with the full stop at `at`.
+static bool ends_sentence(XrSpan text, size_t at) {
+    if (text.data[at] == '?') return true;
+    if (text.data[at] != '.') return false;
+    size_t next = at + 1;
+    while (next < text.bytes && is_mark(text.data[next])) next++;
+    return next >= text.bytes || xr_is_space(text.data[next]);
+}
+
+// The end of a value that begins at `from` within a line.
+static size_t line_value_end(XrSpan text, size_t from, bool choice, bool *cut) {
+    size_t depth = 0;
+    bool dollars = false;
+    for (size_t at = from; at < text.bytes; at++) {
+        char c = text.data[at];
+        if (c == '\n') return at;
+        if (c == '\\')
+            at++;
+        else if (c == '{')
+            depth++;
+        else if (c == '}' && depth)
+            depth--;
+        else if (c == '$')
+            dollars = !dollars;
+        if (depth || dollars || c == '\\') continue;
+        bool stop = ends_sentence(text, at) && !(choice && is_label(xr_span_cut(text, from, at)));
+        stop |=
+            at > from &&
+            (text.data[at - 1] == ' ' || text.data[at - 1] == ',' || text.data[at - 1] == '(') &&
+            explains_at(text, at);
+        if (!stop) continue;
+        XrSpan rest = xr_span_cut(text, at + 1, text.bytes);
+        const char *line_end = rest.bytes ? memchr(rest.data, '\n', rest.bytes) : NULL;
+        if (line_end) rest.bytes = (size_t)(line_end - rest.data);
+        *cut = xr_strip_marks(rest).bytes > 0;
+        return at;
+    }
+    return text.bytes;
+}
+
+// The content of a display that opens at `from` with `open` and ends with `close`.
+static bool display_value(XrSpan text, size_t from, const char *open, const char *close,
+                          XrSpan *out) {
+    if (!xr_span_has_at(text, from, open)) return false;
+    size_t begin = from + strlen(open), end = xr_span_find(text, close, begin);
+    if (end == XR_NOT_FOUND) return false;
+    *out = xr_span_cut(text, begin, end);
+    return true;
+}
+
+// The content of a fenced code block.
+static bool fenced_value(XrSpan text, size_t from, XrSpan *out) {
+    if (!xr_span_has_at(text, from, "```")) return false;
+    size_t line = xr_span_find(text, "\n", from), end = XR_NOT_FOUND;
+    if (line != XR_NOT_FOUND) end = xr_span_find(text, "```", line);
+    if (end == XR_NOT_FOUND) return false;
+    *out = xr_span_cut(text, line + 1, end);
+    return true;
+}
+
+// Reads the value at `from` into `out`.
+static void read_value(XrSpan text, size_t from, bool choice, XrStatement *out) {
+    while (from < text.bytes && (xr_is_space(text.data[from]) || text.data[from] == ':' ||
+                                 (is_mark(text.data[from]) && from + 1 < text.bytes &&
+                                  (text.data[from + 1] == ' ' || text.data[from + 1] == '\n' ||
+                                   text.data[from + 1] == '*'))))
+        from++;
+    if (!fenced_value(text, from, &out->value) &&
+        !display_value(text, from, "\\[", "\\]", &out->value) &&
+        !display_value(text, from, "$$", "$$", &out->value)) {
+        size_t end = line_value_end(text, from, choice, &out->cut);
+        out->value = xr_span_cut(text, from, end);
+    }
+    out->value = xr_strip_marks(out->value);
+    while (out->value.bytes > 2 && xr_span_has_at(out->value, 0, "**") &&
+           xr_span_find(out->value, "**", 2) == XR_NOT_FOUND)
+        out->value = xr_span_cut(out->value, 2, out->value.bytes);
+    out->unfinished = out->value.bytes == 0;
+    out->negated = xr_span_word_at(out->value, 0, "not") || xr_span_word_at(out->value, 0, "none");
+}
+
+// ---- phrases ----
+
+static size_t skip_spaces(XrSpan text, size_t at) {
+    while (at < text.bytes && (text.data[at] == ' ' || text.data[at] == '\t')) at++;
+    return at;
+}
+
+// Skips any of `words` at `at`; returns where it got to.
+static size_t skip_words(XrSpan text, size_t at, const char *const *words, size_t count) {
+    for (bool again = true; again;) {
+        again = false;
+        at = skip_spaces(text, at);
+        for (size_t i = 0; i < count; i++) {
+            if (!xr_span_word_at(text, at, words[i])) continue;
+            at += strlen(words[i]);
+            again = true;
+        }
+    }
+    return at;
+}
+
+// The end of a verb or sign that makes a statement of what went before, or XR_NOT_FOUND.
+static size_t verb_end(XrSpan text, size_t at) {
+    static const char *const verbs[] = {
+        "is",     "are",    "was",       "would be", "should be",    "must be", "will be",
+        "can be", "equals", "has to be", "becomes",  "therefore is", "thus is"};
+    static const char *const fillers[] = {
+        "therefore", "thus",          "then",  "simply",   "just",        "indeed",  "clearly",
+        "also",      "now",           "hence", "given by", "equal to",    "exactly", "option",
+        "choice",    "approximately", "about", "roughly",  "most likely", "likely"};
+    size_t marked = at;
+    while (marked < text.bytes && (is_mark(text.data[marked]) || text.data[marked] == ')'))
+        marked++;
+    marked = skip_spaces(text, marked);
+    if (marked < text.bytes && (text.data[marked] == ':' || text.data[marked] == '='))
+        return marked + 1;
+    if (xr_span_find(xr_span_cut(text, marked, marked + 3), "：", 0) == 0) return marked + 3;
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        if (!xr_span_word_at(text, marked, verbs[i])) continue;
+        return skip_words(text, marked + strlen(verbs[i]), fillers,
+                          sizeof fillers / sizeof *fillers);
+    }
+    return XR_NOT_FOUND;
+}
+
+// After the noun: a verb at once, a verb after a qualifier ("to the question"), or the end of a
+// line that is a heading.
+static size_t statement_end(XrSpan text, size_t noun, size_t at) {
+    size_t end = verb_end(text, at);
+    if (end != XR_NOT_FOUND) return end;
+    static const char *const links[] = {"to",   "for", "of",     "in",    "from",
+                                        "that", "we",  "choice", "option"};
+    size_t word = skip_spaces(text, at);
+    bool linked = false;
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+        linked |= word > at && xr_span_word_at(text, word, links[i]);
+    }
+    for (size_t i = word; linked && i < text.bytes && i < word + MAX_QUALIFIER; i++) {
+        char c = text.data[i];
+        if (c == '\n' || c == '.' || c == ',') break;
+        bool boundary = c == ' ' && i + 1 < text.bytes;
+        size_t found = boundary || c == ':' ? verb_end(text, i + boundary) : XR_NOT_FOUND;
+        if (found != XR_NOT_FOUND) return found;
+    }
+    // a heading: nothing but marks up to the ends of the line
+    while (at < text.bytes && (is_mark(text.data[at]) || text.data[at] == ' ')) at++;
+    if (at >= text.bytes || text.data[at] != '\n') return XR_NOT_FOUND;
+    size_t begin = noun;
+    while (begin > 0 && text.data[begin - 1] != '\n' && noun - begin < 32) begin--;
+    XrSpan lead = xr_span_cut(text, begin, noun);
+    while (lead.bytes && (is_mark(lead.data[0]) || lead.data[0] == '#' || lead.data[0] == ' '))
+        lead.data++, lead.bytes--;
+    lead = xr_span_trim(lead);
+    bool heading = !lead.bytes || (xr_span_word_at(lead, 0, "final") && lead.bytes == 5) ||
+                   (xr_span_word_at(lead, 0, "the final") && lead.bytes == 9);
+    return heading ? at : XR_NOT_FOUND;
+}
+
+// Whether "correct", "best" or the like stands right before the noun at `noun`.
+static bool is_singled_out(XrSpan text, size_t noun) {
+    static const char *const words[] = {"correct",  "right",    "best",   "closest", "appropriate",
+                                        "suitable", "accurate", "likely", "valid",   "final"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t length = strlen(words[i]) + 1;
+        if (noun >= length && xr_span_has_at(text, noun - length, words[i])) return true;
+    }
+    return false;
+}
+
+// If a phrase's noun stands at `at`, its length.
+static size_t noun_at(XrSpan text, size_t at, bool choice) {
+    static const char *const chinese[] = {"答案是", "答案为", "答案：", "答案:"};
+    if (text.data[at] == chinese[0][0]) {
+        for (int i = 0; i < 4; i++) {
+            XrSpan here = xr_span_cut(text, at, at + strlen(chinese[i]));
+            if (xr_span_is(here, chinese[i])) return here.bytes;
+        }
+        return 0;
+    }
+    if (at > 0 &&
+        (xr_is_letter(text.data[at - 1]) || text.data[at - 1] == '<' || text.data[at - 1] == '/'))
+        return 0;
+    static const char *const nouns[] = {"answers", "answer", "option", "choice"};
+    for (int i = 0; i < 4; i++) {
+        if (!xr_span_word_at(text, at, nouns[i])) continue;
+        if (i >= 2 && !(choice && is_singled_out(text, at))) continue;
+        return strlen(nouns[i]);
+    }
+    return 0;
+}
+
+bool xr_find_phrase(XrSpan text, bool choice, XrStatement *out) {
+    for (size_t at = text.bytes; at-- > 0;) {
+        char c = xr_lower(text.data[at]);
+        if (c != 'a' && c != 'o' && c != 'c' && c != (char)0xe7) continue;
+        size_t length = noun_at(text, at, choice);
+        if (!length) continue;
+        bool chinese = c == (char)0xe7;
+        size_t end = chinese ? at + length : statement_end(text, at, at + length);
+        if (end == XR_NOT_FOUND) continue;
+        *out = (XrStatement){.begin = at};
+        read_value(text, end, choice, out);
+        return true;
+    }
+    return false;
+}
+
+bool xr_find_hashes(XrSpan text, XrStatement *out) {
+    for (size_t at = xr_span_find_last(text, "####", text.bytes); at != XR_NOT_FOUND;
+         at = xr_span_find_last(text, "####", at)) {
+        if (at > 0 && text.data[at - 1] != '\n') continue;
+        XrStatement found = {.begin = at};
+        read_value(text, at + 4, false, &found);
+        const char *stop = memchr(text.data + at, '\n', text.bytes - at);
+        if (stop && found.value.data > stop) continue;
+        if (!xr_looks_like_value(found.value) || found.value.bytes > MAX_SHORT) continue;
+        *out = found;
+        return true;
+    }
+    return false;
+}
+
+// ---- last lines and sentences ----
+
+XrSpan xr_last_line(XrSpan text) {
+    text = xr_span_trim(text);
+    const char *newline = text.bytes ? memrchr(text.data, '\n', text.bytes) : NULL;
+    if (!newline) return text;
+    return xr_span_trim(xr_span_cut(text, (size_t)(newline - text.data) + 1, text.bytes));
+}
+
+XrSpan xr_last_sentence(XrSpan line) {
+    line = xr_span_trim(line);
+    size_t last = line.bytes;
+    while (last > 0 && (is_mark(line.data[last - 1]) || strchr(".!?", line.data[last - 1]))) last--;
+    for (size_t at = last; at-- > 1;) {
+        if (xr_is_space(line.data[at]) && strchr(".!?", line.data[at - 1]) && line.data[at - 1])
+            return xr_span_trim(xr_span_cut(line, at, line.bytes));
+    }
+    return line;
+}
+
+bool xr_find_label(XrSpan text, XrStatement *out) {
+    XrSpan line = xr_last_line(text);
+    if (line.bytes < 3 || line.data[0] != 'A' || line.data[1] != ':') return false;
+    *out = (XrStatement){.begin = (size_t)(line.data - text.data)};
+    out->value = xr_strip_marks(xr_span_cut(line, 2, line.bytes));
+    return xr_looks_like_value(out->value);
+}
+
+bool xr_find_last_line(XrSpan text, XrStatement *out) {
+    XrSpan line = xr_strip_marks(xr_last_line(text));
+    *out = (XrStatement){.value = line, .begin = line.bytes ? (size_t)(line.data - text.data) : 0};
+    return line.bytes <= MAX_SHORT && xr_looks_like_value(line) && count_words(line) <= 4;
+}
+
+static bool is_hedged(XrSpan sentence) {
+    static const char *const words[] = {"or",     "either",    "neither", "not",
+                                        "cannot", "maybe",     "perhaps", "if",
+                                        "wrong",  "incorrect", "unless"};
+    for (size_t at = 0; at < sentence.bytes; at++) {
+        if (xr_span_word_at(sentence, at, "n't")) return true;
+        if (at > 0 && xr_is_letter(sentence.data[at - 1])) continue;
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            if (xr_span_word_at(sentence, at, words[i])) return true;
+        }
+    }
+    return false;
+}
+
+bool xr_find_conclusion(XrSpan text, bool any_words, XrStatement *out) {
+    XrSpan line = xr_last_line(text), sentence = xr_last_sentence(line);
+    if (!sentence.bytes || is_hedged(sentence)) return false;
+    char end = sentence.data[sentence.bytes - 1];
+    bool ended = strchr(".!$*)", end) || sentence.data + sentence.bytes < text.data + text.bytes;
+    if (!ended) return false; // it may have been cut off in the middle of a number
+    static const char *const verbs[] = {" is ", " are ", " equals ", " be "};
+    size_t verb = 0;
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        size_t at = xr_span_find_last(sentence, verbs[i], sentence.bytes);
+        if (at != XR_NOT_FOUND && at + strlen(verbs[i]) > verb) verb = at + strlen(verbs[i]);
+    }
+    if (!verb) return false;
+    *out = (XrStatement){.begin = (size_t)(sentence.data - text.data)};
+    out->value = xr_strip_marks(xr_span_cut(sentence, verb, sentence.bytes));
+    if (!out->value.bytes || out->value.bytes > MAX_CONCLUSION) return false;
+    return any_words || xr_looks_like_value(out->value);
+}

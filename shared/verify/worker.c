@@ -1,0 +1,197 @@
+#include "shared/verify/worker.h"
+
+#include "shared/base/memory.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { POLL_MILLISECONDS = 5 };
+static const size_t DEFAULT_MEMORY = 256u << 20;
+static const double DEFAULT_SECONDS = 0.1;
+
+struct XrWorker {
+    XrWorkerBody *body;
+    void *context;
+    XrWorkerLimits limits;
+    pid_t process; // 0: none runs
+    int socket;
+    int64_t lost;
+};
+
+// ---- bytes over the socket; a message is its length in 8 bytes and its bytes ----
+
+static bool send_all(int socket, const void *bytes, size_t count) {
+    const char *at = bytes;
+    while (count) {
+        ssize_t sent = send(socket, at, count, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent <= 0) return false;
+        at += sent;
+        count -= (size_t)sent;
+    }
+    return true;
+}
+
+static bool send_message(int socket, const void *bytes, size_t count) {
+    uint64_t length = count;
+    return send_all(socket, &length, sizeof length) && send_all(socket, bytes, count);
+}
+
+static bool receive_all(int socket, void *bytes, size_t count) {
+    char *at = bytes;
+    while (count) {
+        ssize_t got = recv(socket, at, count, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        at += got;
+        count -= (size_t)got;
+    }
+    return true;
+}
+
+static bool receive_message(int socket, XrBuffer *out) {
+    uint64_t length = 0;
+    xr_buffer_clear(out);
+    if (!receive_all(socket, &length, sizeof length)) return false;
+    xr_buffer_reserve(out, length + 1);
+    out->length = length;
+    out->data[length] = '\0';
+    return receive_all(socket, out->data, length);
+}
+
+// ---- the worker's process ----
+
+static void limit_memory(size_t more) {
+#if !defined(__SANITIZE_ADDRESS__) // whose shadow memory has its own size
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file) return;
+    if (fscanf(file, "%lu", &pages) == 1) {
+        rlim_t most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+        setrlimit(RLIMIT_AS, &(struct rlimit){most, most});
+    }
+    fclose(file);
+#else
+    (void)more;
+#endif
+}
+
+static void serve(const XrWorker *worker, int socket) {
+    // nothing of the caller's is held open, or a caller's end would go unnoticed
+    if (socket > 3) close_range(3, (unsigned)socket - 1, 0);
+    close_range((unsigned)socket + 1, ~0u, 0);
+    signal(SIGINT, SIG_IGN); // ctrl-C is for the caller, who ends this process
+    signal(SIGTERM, SIG_DFL);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    limit_memory(worker->limits.memory);
+    XrBuffer request = {0}, reply = {0};
+    while (receive_message(socket, &request)) {
+        xr_buffer_clear(&reply);
+        worker->body(worker->context, xr_span(request.data, request.length), &reply);
+        if (!send_message(socket, reply.data ? reply.data : "", reply.length)) break;
+    }
+    _exit(0);
+}
+
+static bool start(XrWorker *worker, XrError *err) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        return xr_fail(err, XR_ERR_IO, "verifier's worker: no socket: %s", strerror(errno));
+    }
+    pid_t process = fork();
+    if (process < 0) {
+        int failure = errno;
+        close(ends[0]);
+        close(ends[1]);
+        return xr_fail(err, XR_ERR_IO, "verifier's worker: no process: %s", strerror(failure));
+    }
+    if (process == 0) serve(worker, ends[1]);
+    close(ends[1]);
+    worker->process = process;
+    worker->socket = ends[0];
+    return true;
+}
+
+static void stop(XrWorker *worker) {
+    if (!worker->process) return;
+    kill(worker->process, SIGKILL);
+    close(worker->socket);
+    while (waitpid(worker->process, NULL, 0) < 0 && errno == EINTR) {
+    }
+    worker->process = 0;
+}
+
+// ---- the caller's side ----
+
+static double seconds_of(clockid_t clock) {
+    struct timespec now = {0};
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+// Waits until there is something to read; false once a limit is passed.
+static bool wait_for_reply(const XrWorker *worker) {
+    double began = seconds_of(CLOCK_MONOTONIC), used = -1;
+    double most = XR_MAX(20 * worker->limits.seconds, 1.0);
+    clockid_t processor;
+    bool timed = clock_getcpuclockid(worker->process, &processor) == 0;
+    for (;;) {
+        struct pollfd waiting = {.fd = worker->socket, .events = POLLIN};
+        int ready = poll(&waiting, 1, POLL_MILLISECONDS);
+        if (ready > 0) return true;
+        if (ready < 0 && errno != EINTR) return false;
+        // counted from the first look, so that short requests cost no system call more
+        if (timed && used < 0) used = seconds_of(processor);
+        if (timed && seconds_of(processor) - used > worker->limits.seconds) return false;
+        if (seconds_of(CLOCK_MONOTONIC) - began > most) return false;
+    }
+}
+
+XrWorker *xr_worker_create(XrWorkerBody *body, void *context, const XrWorkerLimits *limits,
+                           XrError *err) {
+    XrWorker *worker = xr_calloc(1, sizeof *worker);
+    worker->body = body;
+    worker->context = context;
+    if (limits) worker->limits = *limits;
+    if (!worker->limits.memory) worker->limits.memory = DEFAULT_MEMORY;
+    if (worker->limits.seconds <= 0) worker->limits.seconds = DEFAULT_SECONDS;
+    if (start(worker, err)) return worker;
+    free(worker);
+    return NULL;
+}
+
+void xr_worker_free(XrWorker *worker) {
+    if (!worker) return;
+    stop(worker);
+    free(worker);
+}
+
+bool xr_worker_run(XrWorker *worker, XrSpan request, XrBuffer *reply) {
+    XrError err;
+    xr_buffer_clear(reply);
+    if (!worker->process && !start(worker, &err)) return false;
+    if (!send_message(worker->socket, request.data, request.bytes)) {
+        // the process ended between requests (somebody else killed it): this one is not to blame
+        stop(worker);
+        if (!start(worker, &err) || !send_message(worker->socket, request.data, request.bytes)) {
+            return false;
+        }
+    }
+    if (wait_for_reply(worker) && receive_message(worker->socket, reply)) return true;
+    stop(worker);
+    worker->lost++;
+    xr_buffer_clear(reply);
+    return false;
+}
+
+int64_t xr_worker_lost(const XrWorker *worker) {
+    return worker->lost;
+}
