@@ -5,7 +5,9 @@
 #define XR_CLI_COMMANDS_H
 
 // X(name, one line for --help), in the order of --help.
-#define XR_COMMANDS(X) X(tokenize, "text to token ids and back, as JSON Lines")
+#define XR_COMMANDS(X)                                                                             \
+    X(tokenize, "text to token ids and back, as JSON Lines")                                       \
+    X(verify, "whether answers are right, as JSON Lines")
 
 #define XR_DECLARE_COMMAND(name, help) int xr_command_##name(int argc, char **argv);
 XR_COMMANDS(XR_DECLARE_COMMAND)
