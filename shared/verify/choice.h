@@ -54,6 +54,8 @@ int xr_options_find(XrOptions *options, XrSpan text, bool *several);
 bool xr_choice_begins_line(XrSpan line);
 // The last line, if it begins so and the line before is not of the same kind (a list of options).
 bool xr_choice_last_line(XrSpan text, XrSpan *out);
+// The first of several lines, if it begins so and no other line begins with another letter.
+bool xr_choice_first_line(XrSpan text, XrSpan *out);
 // The one letter that the last sentence settles on: "…, which is (B).", "Option C is correct."
 bool xr_choice_conclusion(XrSpan text, XrSpan *out);
 

@@ -16,6 +16,7 @@ const char *xr_extract_method_name(XrExtractMethod method) {
                                         "label",
                                         "whole",
                                         "last_line",
+                                        "first_line",
                                         "conclusion",
                                         "option",
                                         "unfinished_thinking",
@@ -83,6 +84,8 @@ static bool take_ending(XrSpan text, const XrExtractRules *rules, XrExtraction *
             return took(out, XR_EXTRACT_LAST_LINE, found.value);
         if (xr_choice_conclusion(text, &found.value))
             return took(out, XR_EXTRACT_OPTION, found.value);
+        if (xr_choice_first_line(text, &found.value))
+            return took(out, XR_EXTRACT_FIRST_LINE, found.value);
     } else {
         if (xr_find_label(text, &found)) return took_statement(out, XR_EXTRACT_LABEL, &found);
         if (xr_find_last_line(text, &found)) {

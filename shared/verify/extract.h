@@ -17,6 +17,7 @@ typedef enum XrExtractMethod {
     XR_EXTRACT_LABEL,      // "A: 18" as the last line
     XR_EXTRACT_WHOLE,      // the response is nothing but a value
     XR_EXTRACT_LAST_LINE,  // its last line is nothing but a value
+    XR_EXTRACT_FIRST_LINE, // its first line is an option, what follows explains it
     XR_EXTRACT_CONCLUSION, // its last sentence says "… is VALUE."
     XR_EXTRACT_OPTION,     // its last sentence settles on one option
     XR_EXTRACT_UNFINISHED_THINKING,
@@ -24,7 +25,7 @@ typedef enum XrExtractMethod {
 } XrExtractMethod;
 
 // "none", "given", "answer_tag", "boxed", "hashes", "phrase", "label", "whole", "last_line",
-// "conclusion", "option", "unfinished_thinking", "unfinished_answer".
+// "first_line", "conclusion", "option", "unfinished_thinking", "unfinished_answer".
 const char *xr_extract_method_name(XrExtractMethod method);
 
 typedef struct XrExtractRules {

@@ -78,6 +78,16 @@ static bool ends_sentence(XrSpan text, size_t at) {
     return next >= text.bytes || xr_is_space(text.data[next]);
 }
 
+// Whether the dollar sign at `at` is a currency's rather than one that opens a formula: a digit
+// follows it, and the next dollar sign, if there is one, is of the same kind.
+static bool is_currency(XrSpan text, size_t at) {
+    if (at + 1 >= text.bytes || !xr_is_digit(text.data[at + 1])) return false;
+    const char *next = memchr(text.data + at + 1, '$', text.bytes - at - 1);
+    if (!next) return true;
+    const char *newline = memchr(text.data + at + 1, '\n', (size_t)(next - text.data) - at - 1);
+    return newline || (next + 1 < text.data + text.bytes && xr_is_digit(next[1]));
+}
+
 // The end of a value that begins at `from` within a line.
 static size_t line_value_end(XrSpan text, size_t from, bool choice, bool *cut) {
     size_t depth = 0;
@@ -92,7 +102,7 @@ static size_t line_value_end(XrSpan text, size_t from, bool choice, bool *cut) {
         else if (c == '}' && depth)
             depth--;
         else if (c == '$')
-            dollars = !dollars;
+            dollars = !dollars && !is_currency(text, at);
         if (depth || dollars || c == '\\') continue;
         bool stop = ends_sentence(text, at) && !(choice && is_label(xr_span_cut(text, from, at)));
         stop |=

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { MOST_BYTES_OF_VALUE = 60 };
+
 struct XrVerifier {
     XrVerifyOptions options;
     XrMath *math;
@@ -185,6 +187,17 @@ static void read_value(Pair *pair, XrChoice *out) {
     }
 }
 
+// Whether the answer gives a value beside the letter, and that is not the value of the letter's
+// option.
+static bool value_disagrees(Pair *pair, const XrChoice *read) {
+    XrSpan value = xr_strip_marks(read->rest);
+    if (read->by_text || (read->letters & (read->letters - 1)) || !xr_looks_like_value(value) ||
+        value.bytes > MOST_BYTES_OF_VALUE)
+        return false;
+    XrSpan own = pair->verifier->choices.texts[__builtin_ctz(read->letters)];
+    return looks_mathematical(own) && compare_math(pair, own, value, NULL) == XR_VERDICT_DIFFERENT;
+}
+
 // Where the options are not known but the gold answer gives its own text, "B: No": the text alone
 // is right, and a text with the letter must agree.
 static bool agrees_with_gold_text(Pair *pair, const XrChoice *read) {
@@ -218,6 +231,9 @@ static XrVerdict judge_choice(Pair *pair) {
     }
     xr_choice_read(options, pair->answer, &read);
     if (read.status == XR_CHOICE_NONE && looks_mathematical(pair->answer)) read_value(pair, &read);
+    if (options->count && read.status == XR_CHOICE_READ && value_disagrees(pair, &read)) {
+        read.status = XR_CHOICE_CONFLICT;
+    }
     say(pair, "choice: the answer %s%s%s%s; the gold answer is %s",
         xr_choice_status_name(read.status), read.letters ? " " : "",
         letters_text(read.letters, answer),
