@@ -52,6 +52,9 @@ int xr_options_find(XrOptions *options, XrSpan text, bool *several);
 
 // Whether a line begins with an option's letter as a label: "B", "(B) …", "B. …", "B: …".
 bool xr_choice_begins_line(XrSpan line);
+// Whether a line may be an answer as it stands: not one that names a letter ("Option B") and goes
+// on.
+bool xr_choice_is_bare(XrSpan line);
 // The last line, if it begins so and the line before is not of the same kind (a list of options).
 bool xr_choice_last_line(XrSpan text, XrSpan *out);
 // The first of several lines, if it begins so and no other line begins with another letter.

@@ -29,6 +29,21 @@ bool xr_choice_begins_line(XrSpan line) {
     return line_label(line) >= 0;
 }
 
+bool xr_choice_is_bare(XrSpan line) {
+    XrBuffer plain = {0};
+    xr_plain_text(line, &plain);
+    XrLabel label;
+    XrSpan text = xr_span_trim(xr_span(plain.data, plain.length));
+    size_t lead = xr_skip_lead(text, 0);
+    bool bare = true;
+    if (lead && xr_read_label(text, lead, 0, true, &label) && label.end < text.bytes) {
+        char before = text.data[label.end - 1];
+        bare = before == '.' || before == ':';
+    }
+    xr_buffer_free(&plain);
+    return bare;
+}
+
 // Whether a line other than `line` begins with the label of another option.
 static bool labels_others(XrSpan text, XrSpan line, int label) {
     for (size_t at = 0; at < text.bytes;) {

@@ -4,7 +4,7 @@
 #include "shared/verify/extract_phrase.h"
 #include "shared/verify/extract_scan.h"
 
-enum { MAX_WHOLE = 300 };
+enum { MAX_WHOLE = 300, MOST_WORDS_OF_VALUE = 4, MOST_WORDS_OF_TEXT = 12, MOST_LEVELS = 4 };
 
 const char *xr_extract_method_name(XrExtractMethod method) {
     static const char *const names[] = {"none",
@@ -41,25 +41,41 @@ static bool took_statement(XrExtraction *out, XrExtractMethod method,
     return true;
 }
 
+// The content of the boxes that a box's content consists of, for a few levels.
+static XrSpan innermost(XrSpan content) {
+    for (int level = 0; level < MOST_LEVELS; level++) {
+        XrBox inner;
+        content = xr_span_trim(content);
+        if (content.bytes < 7 || content.data[0] != '\\' ||
+            xr_scan_group_end(content, xr_span_find(content, "{", 0)) != content.bytes - 1 ||
+            xr_scan_box(content, &inner) != XR_FOUND_WHOLE || inner.begin != 0)
+            return content;
+        content = inner.content;
+    }
+    return content;
+}
+
 // A box, with those that it makes a list with.
 static bool took_box(XrExtractor *extractor, XrSpan text, const XrBox *box, XrExtraction *out) {
     xr_buffer_clear(&extractor->list);
     if (!xr_scan_box_list(text, box, &extractor->list)) {
-        return took(out, XR_EXTRACT_BOXED, box->content);
+        return took(out, XR_EXTRACT_BOXED, innermost(box->content));
     }
     return took(out, XR_EXTRACT_BOXED, xr_span(extractor->list.data, extractor->list.length));
 }
 
 // The last of the explicit statements: a box, a phrase, a line of hashes. A phrase after the box
 // counts only if a short value follows it, since models go on to explain their box.
-static bool take_statement(XrExtractor *extractor, XrSpan text, bool choice, XrExtraction *out) {
+static bool take_statement(XrExtractor *extractor, XrSpan text, bool choice, XrExtraction *out,
+                           bool *negated) {
     XrBox box;
-    XrStatement phrase, hashes;
+    XrStatement phrase = {.begin = 0}, hashes;
     XrFound boxed = xr_scan_box(text, &box);
     if (boxed == XR_FOUND_UNFINISHED) return took(out, XR_EXTRACT_UNFINISHED_ANSWER, box.content);
     size_t after_box = boxed == XR_FOUND_WHOLE ? box.end : 0;
     XrSpan rest = xr_span_cut(text, after_box, text.bytes);
     bool has_phrase = xr_find_phrase(rest, choice, &phrase) && !phrase.negated;
+    *negated = phrase.negated;
     bool has_hashes = xr_find_hashes(rest, &hashes);
     if (has_phrase && boxed == XR_FOUND_WHOLE && !xr_is_short_value(phrase.value))
         has_phrase = false;
@@ -72,7 +88,8 @@ static bool take_statement(XrExtractor *extractor, XrSpan text, bool choice, XrE
 }
 
 // Where no mark and no phrase states the answer: what the response ends with.
-static bool take_ending(XrSpan text, const XrExtractRules *rules, XrExtraction *out) {
+// `negated`: a phrase says what the answer is not.
+static bool take_ending(XrSpan text, const XrExtractRules *rules, bool negated, XrExtraction *out) {
     XrStatement found = {.begin = 0};
     XrSpan line = xr_last_line(text);
     bool single = line.bytes == xr_span_trim(text).bytes;
@@ -95,10 +112,11 @@ static bool take_ending(XrSpan text, const XrExtractRules *rules, XrExtraction *
             return took_statement(out, XR_EXTRACT_CONCLUSION, &found);
         }
     }
-    if (single && line.bytes && line.bytes <= MAX_WHOLE) {
-        return took(out, XR_EXTRACT_WHOLE, xr_strip_marks(line));
-    }
-    return false;
+    size_t words = rules->text ? MOST_WORDS_OF_TEXT : MOST_WORDS_OF_VALUE;
+    bool fits = rules->choice ? line.bytes <= MAX_WHOLE && xr_choice_is_bare(line)
+                              : xr_count_words(line) <= words && line.bytes <= MAX_WHOLE;
+    if (!single || !line.bytes || !fits || negated) return false;
+    return took(out, XR_EXTRACT_WHOLE, xr_strip_marks(line));
 }
 
 static void take_given(XrExtractor *extractor, XrSpan answer, const XrExtractRules *rules,
@@ -106,9 +124,10 @@ static void take_given(XrExtractor *extractor, XrSpan answer, const XrExtractRul
     XrSpan content = answer;
     XrFound tagged = xr_scan_answer_tag(answer, &content);
     XrExtraction inner;
+    bool negated;
     if (tagged == XR_FOUND_UNFINISHED && !rules->open_answer) {
         took(&inner, XR_EXTRACT_UNFINISHED_ANSWER, content);
-    } else if (!take_statement(extractor, content, rules->choice, &inner)) {
+    } else if (!take_statement(extractor, content, rules->choice, &inner, &negated)) {
         took(&inner, XR_EXTRACT_GIVEN, content);
     }
     *out = inner;
@@ -137,7 +156,9 @@ static bool take(XrExtractor *extractor, XrSpan text, const XrExtractRules *rule
         take_given(extractor, text, rules, out);
         return true;
     }
-    return take_statement(extractor, text, rules->choice, out) || take_ending(text, rules, out);
+    bool negated;
+    return take_statement(extractor, text, rules->choice, out, &negated) ||
+           take_ending(text, rules, negated, out);
 }
 
 void xr_extract(XrExtractor *extractor, XrSpan response, const XrExtractRules *rules,

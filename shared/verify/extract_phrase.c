@@ -19,6 +19,7 @@ XrSpan xr_strip_marks(XrSpan value) {
         while (value.bytes && is_mark(value.data[0]) && value.bytes > 1 &&
                value.data[0] == value.data[value.bytes - 1])
             value = xr_span_cut(value, 1, value.bytes - 1);
+        if (value.bytes > 3 && memcmp(value.data + value.bytes - 3, "。", 3) == 0) value.bytes -= 3;
         while (value.bytes && strchr(".,;*", value.data[value.bytes - 1]) &&
                value.data[value.bytes - 1])
             value.bytes--;
@@ -36,7 +37,7 @@ bool xr_looks_like_value(XrSpan value) {
     return xr_is_digit(c) || (c && strchr("$\\-+(.[{|", c));
 }
 
-static size_t count_words(XrSpan text) {
+size_t xr_count_words(XrSpan text) {
     size_t words = 0;
     for (size_t i = 0; i < text.bytes; i++) {
         words += !xr_is_space(text.data[i]) && (i == 0 || xr_is_space(text.data[i - 1]));
@@ -50,7 +51,7 @@ bool xr_is_short_value(XrSpan value) {
     for (size_t i = 0; i < value.bytes; i++) {
         if (xr_is_digit(value.data[i]) || value.data[i] == '\\') return true;
     }
-    return count_words(value) <= 4;
+    return xr_count_words(value) <= 4;
 }
 
 // Whether an explanation begins at `at`, which follows a space or a comma.
@@ -72,6 +73,7 @@ static bool is_label(XrSpan so_far) {
 // Whether a sentence ends with the full stop at `at`.
 static bool ends_sentence(XrSpan text, size_t at) {
     if (text.data[at] == '?') return true;
+    if (xr_span_find(xr_span_cut(text, at, at + 3), "。", 0) == 0) return true;
     if (text.data[at] != '.') return false;
     size_t next = at + 1;
     while (next < text.bytes && is_mark(text.data[next])) next++;
@@ -333,18 +335,34 @@ bool xr_find_label(XrSpan text, XrStatement *out) {
 bool xr_find_last_line(XrSpan text, XrStatement *out) {
     XrSpan line = xr_strip_marks(xr_last_line(text));
     *out = (XrStatement){.value = line, .begin = line.bytes ? (size_t)(line.data - text.data) : 0};
-    return line.bytes <= MAX_SHORT && xr_looks_like_value(line) && count_words(line) <= 4;
+    return line.bytes <= MAX_SHORT && xr_looks_like_value(line) && xr_count_words(line) <= 4;
+}
+
+// Whether the "not" at `at` belongs to a relative clause: "the number that was not used".
+static bool describes(XrSpan sentence, size_t at) {
+    XrSpan before = xr_span_trim(xr_span_cut(sentence, at > 12 ? at - 12 : 0, at));
+    size_t verb = xr_span_find_last(before, " ", before.bytes);
+    if (verb == XR_NOT_FOUND) return false;
+    before = xr_span_trim(xr_span_cut(before, 0, verb));
+    static const char *const words[] = {"that", "which", "who"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t length = strlen(words[i]);
+        if (before.bytes >= length && xr_span_has_at(before, before.bytes - length, words[i]))
+            return true;
+    }
+    return false;
 }
 
 static bool is_hedged(XrSpan sentence) {
-    static const char *const words[] = {"or",     "either",    "neither", "not",
-                                        "cannot", "maybe",     "perhaps", "if",
-                                        "wrong",  "incorrect", "unless"};
+    enum { NOT = 0 };
+    static const char *const words[] = {"not",     "or", "either", "neither",   "cannot", "maybe",
+                                        "perhaps", "if", "wrong",  "incorrect", "unless"};
     for (size_t at = 0; at < sentence.bytes; at++) {
         if (xr_span_word_at(sentence, at, "n't")) return true;
         if (at > 0 && xr_is_letter(sentence.data[at - 1])) continue;
         for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-            if (xr_span_word_at(sentence, at, words[i])) return true;
+            if (xr_span_word_at(sentence, at, words[i]) && !(i == NOT && describes(sentence, at)))
+                return true;
         }
     }
     return false;

@@ -39,6 +39,8 @@ XrSpan xr_last_sentence(XrSpan line);
 bool xr_looks_like_value(XrSpan value);
 // Whether `value` is short and holds a digit, a formula or at most four words.
 bool xr_is_short_value(XrSpan value);
+// How many words, separated by spaces.
+size_t xr_count_words(XrSpan text);
 // Takes Markdown's emphasis, quotes and final punctuation off both ends.
 XrSpan xr_strip_marks(XrSpan value);
 

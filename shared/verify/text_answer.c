@@ -149,32 +149,30 @@ static bool takes_back(XrSpan word) {
             word.data[0] == 'w');
 }
 
+// The lower-case letters of the word at `*at` in `word`, apostrophes left out; moves `*at` past it.
+static XrSpan next_word(XrSpan text, size_t *at, char word[16]) {
+    size_t length = 0;
+    while (*at < text.bytes && !xr_is_letter(text.data[*at])) ++*at;
+    for (; *at < text.bytes && (xr_is_letter(text.data[*at]) || text.data[*at] == '\''); ++*at) {
+        if (text.data[*at] != '\'' && length < 15) word[length++] = xr_lower(text.data[*at]);
+    }
+    return xr_span(word, length);
+}
+
 // The answer to a yes-or-no question: its first word's polarity, if a comma, full stop or dash
 // follows it and no later word is of the other polarity or takes it back; else 0.
 static int yes_or_no(XrSpan plain) {
+    char letters[16];
+    size_t at = 0;
     plain = xr_span_trim(plain);
-    XrBuffer folded = {0};
-    size_t end = 0;
-    while (end < plain.bytes && xr_is_letter(plain.data[end])) end++;
-    bool ended = end == plain.bytes || strchr(",.;:-!\n", plain.data[end]) ||
-                 (plain.bytes > end + 1 && plain.data[end + 1] == '-');
-    int result = 0;
-    if (ended && plain.bytes < 2000) xr_fold_text(plain, &folded);
-    XrSpan text = xr_span(folded.data, folded.length);
-    for (size_t at = 0; at < text.bytes;) {
-        const char *space = memchr(text.data + at, ' ', text.bytes - at);
-        size_t stop = space ? (size_t)(space - text.data) : text.bytes;
-        XrSpan word = xr_span_cut(text, at, stop);
-        int sign = polarity(word);
-        if (at == 0) {
-            result = sign;
-        } else if (sign * result < 0 || takes_back(word)) {
-            result = 0;
-            break;
-        }
-        at = stop + 1;
+    int result = polarity(next_word(plain, &at, letters));
+    bool ended = at == plain.bytes || strchr(",.;:-!\n", plain.data[at]) ||
+                 (plain.bytes > at + 1 && plain.data[at + 1] == '-');
+    if (!ended) return 0;
+    while (at < plain.bytes && result) {
+        XrSpan word = next_word(plain, &at, letters);
+        if (polarity(word) * result < 0 || takes_back(word)) result = 0;
     }
-    xr_buffer_free(&folded);
     return result;
 }
 
