@@ -4,6 +4,7 @@
 
 #include "ref/isa.h"
 #include "shared/base/memory.h"
+#include "shared/base/names.h"
 
 #include <cblas.h> // defines: openblas_get_config
 #include <errno.h>

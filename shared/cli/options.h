@@ -47,8 +47,4 @@ typedef enum XrParsed { XR_PARSED, XR_PARSED_HELP, XR_PARSED_WRONG } XrParsed;
 XrParsed xr_parse_command_line(const XrCommandLine *line, int argc, char **argv,
                                const char **arguments, int *count);
 
-// The one of `names` (`count` of them) that is nearest to `wanted` by edit distance, or NULL when
-// none is near.
-const char *xr_nearest_name(const char *wanted, const char *const *names, int count);
-
 #endif
