@@ -1,98 +1,91 @@
 // Root-mean-square normalisation: Zhang and Sennrich, "Root Mean Square Layer Normalization"
-// (2019). Sums along a row and sums over rows are in double, in ascending order.
+// (2019). Sums along a row and over rows are in double: the first in sixteen lanes
+// (ref/norm_kernels.c), the second in ascending order of rows.
 #include "ref/cpu.h"
+#include "ref/norm_kernels.h"
 #include "ref/widen.h"
 #include "shared/base/memory.h"
 
 #include <math.h>
 
-typedef struct NormWork {
-    const XrTensor *y, *sum, *rstd, *x, *delta;
-    const float *w; // [width]
-    float eps;
-} NormWork;
+enum { ROWS = 8, WEIGHT_COLUMNS = 64 }; // a piece of work
 
 static float *row_of(const XrTensor *t, int64_t row) {
     return (float *)t->data + row * t->row_stride;
 }
 
-static const float *weights(XrBackend *b, const XrTensor *w) {
+static const float *widened(XrBackend *b, const XrTensor *w) {
     float *out = xr_cpu_shared_scratch(b, (size_t)w->shape[0] * sizeof *out);
     xr_cpu_widen(out, w, 0, w->shape[0]);
     return out;
 }
 
-static double dot(const float *a, const float *b, int64_t n) {
-    double total = 0;
-    for (int64_t i = 0; i < n; i++) total += (double)a[i] * b[i];
-    return total;
-}
+typedef struct Forward {
+    const XrNormKernels *kernels;
+    const XrTensor *y, *sum, *rstd, *x, *delta;
+    const float *w; // [width]
+    float eps;
+} Forward;
 
-static void norm_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const NormWork *k = context;
-    int64_t width = k->x->shape[1];
+static void forward_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const Forward *f = context;
+    int64_t width = f->x->shape[1];
     for (int64_t t = begin; t < end; t++) {
-        const float *x = row_of(k->x, t);
-        if (k->delta) {
-            const float *delta = row_of(k->delta, t);
-            float *sum = row_of(k->sum, t);
-            for (int64_t d = 0; d < width; d++) sum[d] = x[d] + delta[d];
+        const float *x = row_of(f->x, t);
+        if (f->delta) {
+            float *sum = row_of(f->sum, t);
+            f->kernels->add(sum, x, row_of(f->delta, t), width);
             x = sum;
         }
-        float rstd = 1.0f / sqrtf((float)(dot(x, x, width) / (double)width) + k->eps);
-        float *y = row_of(k->y, t);
-        for (int64_t d = 0; d < width; d++) y[d] = k->w[d] * (x[d] * rstd);
-        if (k->rstd) ((float *)k->rstd->data)[t] = rstd;
+        double mean = f->kernels->square_sum(x, width) / (double)width;
+        float rstd = (float)(1 / sqrt(mean + (double)f->eps));
+        f->kernels->scale(row_of(f->y, t), x, f->w, rstd, width);
+        if (f->rstd) ((float *)f->rstd->data)[t] = rstd;
     }
 }
 
 void xr_cpu_rmsnorm(XrBackend *b, const XrTensor *y, const XrTensor *rstd, const XrTensor *x,
                     const XrTensor *w, float eps) {
     xr_cpu_require_f32(x, "rmsnorm");
-    NormWork work = {y, NULL, rstd, x, NULL, weights(b, w), eps};
-    xr_cpu_parallel(b, x->shape[0], 8, norm_rows, &work);
+    Forward f = {XR_CHOOSE_KERNELS(xr_norm_kernels), y, NULL, rstd, x, NULL, widened(b, w), eps};
+    xr_cpu_parallel(b, x->shape[0], ROWS, forward_rows, &f);
 }
 
 void xr_cpu_add_rmsnorm(XrBackend *b, const XrTensor *y, const XrTensor *sum, const XrTensor *rstd,
                         const XrTensor *x, const XrTensor *delta, const XrTensor *w, float eps) {
     xr_cpu_require_f32(x, "add_rmsnorm");
-    NormWork work = {y, sum, rstd, x, delta, weights(b, w), eps};
-    xr_cpu_parallel(b, x->shape[0], 8, norm_rows, &work);
+    Forward f = {XR_CHOOSE_KERNELS(xr_norm_kernels), y, sum, rstd, x, delta, widened(b, w), eps};
+    xr_cpu_parallel(b, x->shape[0], ROWS, forward_rows, &f);
 }
 
-typedef struct BackWork {
+typedef struct Backward {
+    const XrNormKernels *kernels;
     const XrTensor *dx, *dw, *dy, *dsum, *x;
     const float *w, *rstd; // [width], [rows]
-} BackWork;
+} Backward;
 
-static void back_rows(void *context, int64_t begin, int64_t end, int thread) {
-    const BackWork *k = context;
+static void backward_rows(void *context, int64_t begin, int64_t end, int thread) {
+    const Backward *k = context;
     int64_t width = k->x->shape[1];
     for (int64_t t = begin; t < end; t++) {
-        float *dx = row_of(k->dx, t);
         const float *dy = row_of(k->dy, t), *x = row_of(k->x, t);
-        const float *dsum = k->dsum ? row_of(k->dsum, t) : NULL;
-        double total = 0;
-        for (int64_t d = 0; d < width; d++) total += (double)(dy[d] * k->w[d]) * x[d];
-        float rstd = k->rstd[t], pull = (float)(total / (double)width) * rstd * rstd;
-        for (int64_t d = 0; d < width; d++) {
-            float value = rstd * (dy[d] * k->w[d] - x[d] * pull);
-            dx[d] = dsum ? value + dsum[d] : value;
-        }
+        double rstd = (double)k->rstd[t];
+        double mean = k->kernels->projection(dy, k->w, x, width) / (double)width;
+        k->kernels->backward(row_of(k->dx, t), dy, k->dsum ? row_of(k->dsum, t) : NULL, x, k->w,
+                             k->rstd[t], (float)(mean * rstd * rstd), width);
     }
 }
 
-enum { WEIGHT_COLUMNS = 64 };
-
-static void back_columns(void *context, int64_t begin, int64_t end, int thread) {
-    const BackWork *k = context;
-    int64_t width = k->x->shape[1];
+// Each block of columns sums all rows in their order, whatever the threads.
+static void backward_columns(void *context, int64_t begin, int64_t end, int thread) {
+    const Backward *k = context;
     for (int64_t block = begin; block < end; block++) {
-        int64_t first = block * WEIGHT_COLUMNS, count = XR_MIN(WEIGHT_COLUMNS, width - first);
+        int64_t first = block * WEIGHT_COLUMNS;
+        int64_t count = XR_MIN(WEIGHT_COLUMNS, k->x->shape[1] - first);
         double total[WEIGHT_COLUMNS] = {0};
         for (int64_t t = 0; t < k->x->shape[0]; t++) {
-            const float *dy = row_of(k->dy, t) + first, *x = row_of(k->x, t) + first;
-            for (int64_t d = 0; d < count; d++) total[d] += dy[d] * (x[d] * k->rstd[t]);
+            k->kernels->accumulate(total, row_of(k->dy, t) + first, row_of(k->x, t) + first,
+                                   k->rstd[t], count);
         }
         float *dw = (float *)k->dw->data + first;
         for (int64_t d = 0; d < count; d++) dw[d] += (float)total[d];
@@ -103,10 +96,11 @@ void xr_cpu_rmsnorm_backward(XrBackend *b, const XrTensor *dx, const XrTensor *d
                              const XrTensor *dy, const XrTensor *dsum, const XrTensor *x,
                              const XrTensor *w, const XrTensor *rstd) {
     xr_cpu_require_f32(x, "rmsnorm_backward");
-    BackWork work = {dx, dw, dy, dsum, x, weights(b, w), rstd->data};
-    if (dw && x->shape[0] > 0) {
+    Backward k = {
+        XR_CHOOSE_KERNELS(xr_norm_kernels), dx, dw, dy, dsum, x, widened(b, w), rstd->data};
+    if (dw) {
         int64_t blocks = (x->shape[1] + WEIGHT_COLUMNS - 1) / WEIGHT_COLUMNS;
-        xr_cpu_parallel(b, blocks, 1, back_columns, &work);
+        xr_cpu_parallel(b, blocks, 1, backward_columns, &k);
     }
-    xr_cpu_parallel(b, x->shape[0], 8, back_rows, &work);
+    xr_cpu_parallel(b, x->shape[0], ROWS, backward_rows, &k);
 }

@@ -24,20 +24,12 @@ static float max(const float *z, int64_t n) {
     return top;
 }
 
-// One vector from z[i], what lies past `end` counting as -infinity.
-static Vec load_some(const float *z, int64_t i, int64_t end) {
-    if (end - i >= XR_LANES) return vec_load(z + i);
-    float lanes[XR_LANES];
-    for (int k = 0; k < XR_LANES; k++) lanes[k] = i + k < end ? z[i + k] : -INFINITY;
-    return vec_load(lanes);
-}
-
 static void exponentials(float *e, double *blocks, const float *z, int64_t n, float top) {
     for (int64_t begin = 0; begin < n; begin += XR_SAMPLER_BLOCK) {
         int64_t end = begin + XR_SAMPLER_BLOCK < n ? begin + XR_SAMPLER_BLOCK : n;
         Vec sum = {0};
         for (int64_t i = begin; i < end; i += XR_LANES) {
-            Vec value = vec_exp(load_some(z, i, end) - top);
+            Vec value = vec_exp(vec_load_some(z + i, end - i, -INFINITY) - top);
             sum += value;
             vec_store(e + i, value); // e has room for whole vectors
         }

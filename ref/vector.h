@@ -45,6 +45,19 @@ static inline void vec_store(float *p, Vec v) {
     memcpy(p, &v, sizeof v);
 }
 
+// The first `count` floats at p, all where there are enough for a vector; other lanes are `fill`.
+static inline Vec vec_load_some(const float *p, int64_t count, float fill) {
+    if (count >= XR_LANES) return vec_load(p);
+    float lanes[XR_LANES];
+    for (int i = 0; i < XR_LANES; i++) lanes[i] = i < count ? p[i] : fill;
+    return vec_load(lanes);
+}
+
+// Stores the first `count` lanes, all where there is room.
+static inline void vec_store_some(float *p, int64_t count, Vec v) {
+    memcpy(p, &v, count >= XR_LANES ? sizeof v : (size_t)count * sizeof *p);
+}
+
 static inline Vec vec_set(float x) {
     return x - (Vec){0};
 }
