@@ -228,14 +228,25 @@ static bool store(XrRunConfig *config, const XrJson *json, const Key *k, const c
     }
 }
 
+// One key of a configuration file. A resolved one names its command; null leaves the default.
+static bool read_key(XrRunConfig *config, const XrJson *json, const cJSON *child, XrError *err) {
+    if (strcmp(child->string, "command") == 0) {
+        const char *ours = command_name(config->command);
+        if (cJSON_IsString(child) && strcmp(child->valuestring, ours) == 0) return true;
+        return xr_fail(err, XR_ERR_INPUT, "%s: this is a configuration of another command than %s",
+                       json->name, ours);
+    }
+    const Key *key = find(config, json->name, child->string, err);
+    return key && (cJSON_IsNull(child) || store(config, json, key, child, err));
+}
+
 bool xr_run_config_read(XrRunConfig *config, const char *path, XrError *err) {
     XrJson json;
     if (!xr_json_read_file(&json, path, &XR_JSON_SMALL, err)) return false;
     bool ok = cJSON_IsObject(json.root) ||
               xr_fail(err, XR_ERR_INPUT, "%s: must be a JSON object of keys and values", path);
     for (const cJSON *child = ok ? json.root->child : NULL; ok && child; child = child->next) {
-        const Key *key = find(config, path, child->string, err);
-        ok = key && store(config, &json, key, child, err);
+        ok = read_key(config, &json, child, err);
     }
     xr_json_free(&json);
     return ok;
