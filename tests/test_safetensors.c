@@ -110,6 +110,15 @@ static void reads_hand_made_file(void **state) {
     xr_safetensors_close(files);
 }
 
+static void file_without_tensors(void **state) {
+    const char *folder = fresh_folder();
+    write_stored(folder, "model.safetensors", "{}", 0);
+    XrSafetensors *files = open_good(folder);
+    assert_int_equal(xr_safetensors_count(files), 0);
+    assert_null(xr_safetensors_find(files, "a"));
+    xr_safetensors_close(files);
+}
+
 static void misaligned_tensors_are_copied(void **state) {
     const char *folder = fresh_folder();
     for (int shift = 0; shift < 4; shift++) {
@@ -147,67 +156,67 @@ static void need_checks_type_and_shape(void **state) {
     xr_safetensors_close(files);
 }
 
+static const struct {
+    const char *header;
+    size_t data;
+    const char *part;
+} HOSTILE[] = {
+    {"[1]", 0, "no JSON object"},
+    {" {}", 0, "no JSON object"},
+    {"{ ", 0, "not valid JSON"},
+    {"{}x", 0, "more text"},
+    {"{}", 1, "belong to none"},
+    {"{\"a\":1}", 0, "tensor \"a\""},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "each once"},
+    {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+     "each once"},
+    {"{\"a\":{\"dtype\":7,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "dtype is no text"},
+    {"{" ENTRY("a", "F31", "[2]", 0, 8) "}", 8, "\"F31\""},
+    {"{" ENTRY("a", "F8_E4M3", "[8]", 0, 8) "}", 8, "convert it"},
+    {"{" ENTRY("a", "f32", "[2]", 0, 8) "}", 8, "\"f32\""},
+    {"{" ENTRY("a", "F32", "2", 0, 8) "}", 8, "each once"},
+    {"{" ENTRY("a", "F32", "[-2]", 0, 8) "}", 8, "not a whole number"},
+    {"{" ENTRY("a", "F32", "[2.5]", 0, 8) "}", 8, "not a whole number"},
+    {"{" ENTRY("a", "F32", "[1e300]", 0, 8) "}", 8, "not a whole number"},
+    {"{" ENTRY("a", "F32", "[\"2\"]", 0, 8) "}", 8, "not a whole number"},
+    {"{" ENTRY("a", "F32", "[1,1,1,1,1,1,2]", 0, 8) "}", 8, "dimensions"},
+    {"{" ENTRY("a", "U8", "[4294967296,4294967296]", 0, 0) "}", 0, "too large"},
+    {"{" ENTRY("a", "U8", "[0,4294967296,4294967296]", 0, 0) "}", 0, "too large"},
+    {"{" ENTRY("a", "F64", "[2305843009213693952]", 0, 0) "}", 0, "not a whole number"},
+    {"{" ENTRY("a", "F32", "[3]", 0, 8) "}", 8, "do not fit"},
+    {"{" ENTRY("a", "BF16", "[2]", 0, 8) "}", 8, "do not fit"},
+    {"{" ENTRY("a", "F32", "[2]", 0, 9) "}", 9, "do not fit"},
+    {"{" ENTRY("a", "F32", "[2]", 0, 8) "}", 7, "beyond the end"},
+    {"{" ENTRY("a", "F32", "[2]", 8, 0) "}", 8, "end before"},
+    {"{" ENTRY("a", "F32", "[2]", -8, 0) "}", 8, "two whole numbers"},
+    {"{" ENTRY("a", "F32", "[2]", 0.5, 8) "}", 8, "two whole numbers"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "two whole numbers"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8, "two whole numbers"},
+    {"{" ENTRY("a", "F32", "[2]", 18446744073709551608, 18446744073709551616) "}", 8,
+     "two whole numbers"},
+    {"{" ENTRY("a", "F32", "[2]", 4, 12) "}", 12, "a gap before"},
+    {"{" A4 "," ENTRY("b", "F32", "[1]", 12, 16) "}", 16, "tensor \"b\": there is a gap"},
+    {"{" A4 "," ENTRY("b", "F32", "[1]", 4, 8) "}", 8, "overlap"},
+    {"{" A4 "," ENTRY("b", "F32", "[2]", 0, 8) "}", 8, "overlap"},
+    {"{" A4 "," ENTRY("b", "F32", "[0]", 4, 4) "}", 8, "overlap"},
+    {"{" A4 "}", 12, "4 bytes after the last tensor"},
+    {"{" A4 "," ENTRY("a", "F32", "[1]", 8, 12) "}", 12, "there twice"},
+    {"{\"__metadata__\":7," A4 "}", 8, "__metadata__"},
+    {"{\"__metadata__\":{\"a\":7}," A4 "}", 8, "__metadata__"},
+    {"{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}," A4 "}", 8, "__metadata__"},
+    {"{\"__metadata__\":{},\"__metadata__\":{}," A4 "}", 8, "twice"},
+    {"{\"a\\u0000b\":{}}", 0, "NUL"},
+    {"{\"\xff\":1}", 0, "UTF-8"},
+    {"{\"a\":[[[[[[[[[[[[1]]]]]]]]]]]]}", 0, "deeply"},
+    {"{\"x\\ny\\u001b[31m\":1}", 0, "\"x?y?[31m\""},
+};
+
 static void hostile_headers(void **state) {
-    static const struct {
-        const char *header;
-        size_t data;
-        const char *part;
-    } cases[] = {
-        {"[1]", 0, "no JSON object"},
-        {" {}", 0, "no JSON object"},
-        {"{ ", 0, "not valid JSON"},
-        {"{}x", 0, "more text"},
-        {"{}", 1, "belong to none"},
-        {"{\"a\":1}", 0, "tensor \"a\""},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "each once"},
-        {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
-         "each once"},
-        {"{\"a\":{\"dtype\":7,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "dtype is no text"},
-        {"{" ENTRY("a", "F31", "[2]", 0, 8) "}", 8, "\"F31\""},
-        {"{" ENTRY("a", "F8_E4M3", "[8]", 0, 8) "}", 8, "convert it"},
-        {"{" ENTRY("a", "f32", "[2]", 0, 8) "}", 8, "\"f32\""},
-        {"{" ENTRY("a", "F32", "2", 0, 8) "}", 8, "each once"},
-        {"{" ENTRY("a", "F32", "[-2]", 0, 8) "}", 8, "not a whole number"},
-        {"{" ENTRY("a", "F32", "[2.5]", 0, 8) "}", 8, "not a whole number"},
-        {"{" ENTRY("a", "F32", "[1e300]", 0, 8) "}", 8, "not a whole number"},
-        {"{" ENTRY("a", "F32", "[\"2\"]", 0, 8) "}", 8, "not a whole number"},
-        {"{" ENTRY("a", "F32", "[1,1,1,1,1,1,2]", 0, 8) "}", 8, "dimensions"},
-        {"{" ENTRY("a", "U8", "[4294967296,4294967296]", 0, 0) "}", 0, "too large"},
-        {"{" ENTRY("a", "U8", "[0,4294967296,4294967296]", 0, 0) "}", 0, "too large"},
-        {"{" ENTRY("a", "F64", "[2305843009213693952]", 0, 0) "}", 0, "not a whole number"},
-        {"{" ENTRY("a", "F32", "[3]", 0, 8) "}", 8, "do not fit"},
-        {"{" ENTRY("a", "BF16", "[2]", 0, 8) "}", 8, "do not fit"},
-        {"{" ENTRY("a", "F32", "[2]", 0, 9) "}", 9, "do not fit"},
-        {"{" ENTRY("a", "F32", "[2]", 0, 8) "}", 7, "beyond the end"},
-        {"{" ENTRY("a", "F32", "[2]", 8, 0) "}", 8, "end before"},
-        {"{" ENTRY("a", "F32", "[2]", -8, 0) "}", 8, "two whole numbers"},
-        {"{" ENTRY("a", "F32", "[2]", 0.5, 8) "}", 8, "two whole numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "two whole numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8,
-         "two whole numbers"},
-        {"{" ENTRY("a", "F32", "[2]", 18446744073709551608, 18446744073709551616) "}", 8,
-         "two whole numbers"},
-        {"{" ENTRY("a", "F32", "[2]", 4, 12) "}", 12, "a gap before"},
-        {"{" A4 "," ENTRY("b", "F32", "[1]", 12, 16) "}", 16, "tensor \"b\": there is a gap"},
-        {"{" A4 "," ENTRY("b", "F32", "[1]", 4, 8) "}", 8, "overlap"},
-        {"{" A4 "," ENTRY("b", "F32", "[2]", 0, 8) "}", 8, "overlap"},
-        {"{" A4 "," ENTRY("b", "F32", "[0]", 4, 4) "}", 8, "overlap"},
-        {"{" A4 "}", 12, "4 bytes after the last tensor"},
-        {"{" A4 "," ENTRY("a", "F32", "[1]", 8, 12) "}", 12, "there twice"},
-        {"{\"__metadata__\":7," A4 "}", 8, "__metadata__"},
-        {"{\"__metadata__\":{\"a\":7}," A4 "}", 8, "__metadata__"},
-        {"{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}," A4 "}", 8, "__metadata__"},
-        {"{\"__metadata__\":{},\"__metadata__\":{}," A4 "}", 8, "twice"},
-        {"{\"a\\u0000b\":{}}", 0, "NUL"},
-        {"{\"\xff\":1}", 0, "UTF-8"},
-        {"{\"a\":[[[[[[[[[[[[1]]]]]]]]]]]]}", 0, "deeply"},
-        {"{\"x\\ny\\u001b[31m\":1}", 0, "\"x?y?[31m\""},
-    };
     const char *folder = fresh_folder();
     char *path = xr_path_join(folder, "x.safetensors");
-    for (size_t i = 0; i < XR_COUNT(cases); i++) {
-        write_stored(folder, "x.safetensors", cases[i].header, cases[i].data);
-        expect_refused(path, cases[i].part);
+    for (size_t i = 0; i < XR_COUNT(HOSTILE); i++) {
+        write_stored(folder, "x.safetensors", HOSTILE[i].header, HOSTILE[i].data);
+        expect_refused(path, HOSTILE[i].part);
     }
     free(path);
 }
@@ -553,6 +562,7 @@ static void golden_file_has_known_numbers(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_hand_made_file),
+        cmocka_unit_test(file_without_tensors),
         cmocka_unit_test(misaligned_tensors_are_copied),
         cmocka_unit_test(need_checks_type_and_shape),
         cmocka_unit_test(hostile_headers),

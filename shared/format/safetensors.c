@@ -178,8 +178,8 @@ static int compare_place(const void *a, const void *b) {
 // The tensors `first` and up, all of one file: sorted by place, they must cover the data exactly.
 static bool check_places(XrSafetensors *files, int first, const char *path,
                          const unsigned char *data, size_t room, XrError *err) {
-    XrStored *tensors = files->tensors + first;
     int count = files->count - first;
+    XrStored *tensors = count ? files->tensors + first : NULL;
     if (count > 1) qsort(tensors, (size_t)count, sizeof *tensors, compare_place);
     const unsigned char *at = data;
     for (int i = 0; i < count; i++) {
@@ -271,10 +271,10 @@ static int compare_name(const void *a, const void *b) {
 
 // Sorts all tensors by name; a name that is there twice is an error.
 static bool sort_names(XrSafetensors *files, XrError *err) {
-    files->by_name = xr_malloc((size_t)XR_MAX(files->count, 1) * sizeof *files->by_name);
+    files->by_name = xr_malloc((size_t)XR_MAX(files->count, 1) * sizeof(const XrStored *));
     files->copies = xr_calloc((size_t)XR_MAX(files->count, 1), sizeof *files->copies);
     for (int i = 0; i < files->count; i++) files->by_name[i] = &files->tensors[i];
-    qsort(files->by_name, (size_t)files->count, sizeof *files->by_name, compare_name);
+    qsort(files->by_name, (size_t)files->count, sizeof(const XrStored *), compare_name);
     for (int i = 1; i < files->count; i++) {
         const XrStored *a = files->by_name[i - 1], *b = files->by_name[i];
         if (strcmp(a->name, b->name) != 0) continue;

@@ -36,7 +36,7 @@ static void require_sound(const XrSaveTensor *tensors, int count) {
 
 // The order in the file: by falling element size, otherwise as given.
 static const XrSaveTensor **in_file_order(const XrSaveTensor *tensors, int count) {
-    const XrSaveTensor **order = xr_malloc((size_t)XR_MAX(count, 1) * sizeof *order);
+    const XrSaveTensor **order = xr_malloc((size_t)XR_MAX(count, 1) * sizeof(const XrSaveTensor *));
     int filled = 0;
     for (size_t size = 8; size > 0; size /= 2) {
         for (int i = 0; i < count; i++) {
