@@ -47,6 +47,13 @@ static uint32_t order_key(float z) {
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
+static float from_key(uint32_t key) {
+    uint32_t bits = key & 0x80000000u ? key & 0x7fffffffu : ~key;
+    float z;
+    memcpy(&z, &bits, sizeof z);
+    return z;
+}
+
 // Where a cut through the candidates in descending order falls: the key at which the summed weight
 // of all larger keys is still below the target and that of all keys not smaller reaches it.
 typedef struct Cut {
@@ -86,23 +93,49 @@ static Cut find_cut(const float *z, const float *weight, int64_t n, double targe
     return cut;
 }
 
-// Keeps the candidates whose key is above the cut's and, of those at the cut, all but the first
-// `drop`.
-static void keep_from(Candidates *c, uint32_t key, int64_t drop) {
+// Keeps the candidates from `least` on, e with them.
+static void keep_at_least(const XrSamplerKernels *k, Candidates *c, float least) {
     int64_t kept = 0;
-    for (int64_t i = 0; i < c->count; i++) {
-        uint32_t own = order_key(c->z[i]);
-        if (own < key || (own == key && drop-- > 0)) continue;
-        c->id[kept] = c->all ? (int32_t)i : c->id[i];
-        c->z[kept++] = c->z[i];
+    float *z = c->z, *e = c->e;
+    for (int64_t begin = 0; begin < c->count; begin += XR_SAMPLER_BLOCK) {
+        int64_t end = XR_MIN(begin + XR_SAMPLER_BLOCK, c->count);
+        if (k->max(z + begin, end - begin) < least) continue;
+        for (int64_t i = begin; i < end; i++) {
+            float value = z[i];
+            c->id[kept] = c->all ? (int32_t)i : c->id[i];
+            z[kept] = value;
+            e[kept] = e[i];
+            kept += value >= least;
+        }
     }
     c->count = kept;
     c->all = false;
 }
 
-// TopKLogitsWarper: removes what is less than the k-th largest; equals of it stay.
-static void keep_top_k(Candidates *c, int64_t k) {
-    if (k < c->count) keep_from(c, find_cut(c->z, NULL, c->count, (double)k).key, 0);
+// Removes the first `drop` candidates that have the key.
+static void drop_equals(Candidates *c, uint32_t key, int64_t drop) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < c->count; i++) {
+        if (order_key(c->z[i]) == key && drop-- > 0) continue;
+        c->id[kept] = c->id[i];
+        c->z[kept++] = c->z[i];
+    }
+    c->count = kept;
+}
+
+// TopKLogitsWarper: removes what is less than the k-th largest; equals of it stay. At least k
+// candidates are not less than the k-th largest of the blocks' maxima, so that the exact selection
+// has few to look at.
+static void keep_top_k(const XrSamplerKernels *k, Candidates *c, int64_t top_k) {
+    if (top_k >= c->count) return;
+    int64_t blocks = 0;
+    for (int64_t i = 0; i < c->count; i += XR_SAMPLER_BLOCK) {
+        c->e[blocks++] = k->max(c->z + i, XR_MIN(XR_SAMPLER_BLOCK, c->count - i));
+    }
+    if (top_k <= blocks) {
+        keep_at_least(k, c, from_key(find_cut(c->e, NULL, blocks, (double)top_k).key));
+    }
+    keep_at_least(k, c, from_key(find_cut(c->z, NULL, c->count, (double)top_k).key));
 }
 
 static double total_of(const Candidates *c) {
@@ -111,11 +144,24 @@ static double total_of(const Candidates *c) {
     return total;
 }
 
+// Keeps only candidates near the largest where they surely hold the weight `target`: a token's
+// place in descending order does not depend on the others.
+static void keep_near_top(const XrSamplerKernels *k, Candidates *c, float top, double target) {
+    static const float DISTANCES[] = {3, 6, 9, 12};
+    for (size_t i = 0; i < XR_COUNT(DISTANCES); i++) {
+        float least = top - DISTANCES[i];
+        if (k->mass_from(c->e, c->z, c->count, least) < target * (1 + 1e-5)) continue;
+        keep_at_least(k, c, least);
+        return;
+    }
+}
+
 // TopPLogitsWarper: in ascending order, removes while the cumulative probability is at most
 // 1 - top_p, the last one excepted; that is, a token stays if those above it have less than top_p
 // together. Among equals the sort is stable, so that lower ids are removed first.
-static void keep_top_p(Candidates *c, float top_p) {
+static void keep_top_p(const XrSamplerKernels *k, Candidates *c, float top, float top_p) {
     double target = (double)top_p * total_of(c);
+    keep_near_top(k, c, top, target);
     Cut cut = find_cut(c->z, c->e, c->count, target);
     int64_t equals = 0;
     double each = 0;
@@ -129,7 +175,8 @@ static void keep_top_p(Candidates *c, float top_p) {
         kept = (int64_t)ceil((target - cut.above) / each);
         kept = XR_MAX(1, XR_MIN(kept, equals));
     }
-    keep_from(c, cut.key, equals - kept);
+    keep_at_least(k, c, from_key(cut.key));
+    drop_equals(c, cut.key, equals - kept);
 }
 
 // The first candidate at which the cumulative weight exceeds u times the whole.
@@ -203,10 +250,10 @@ static int64_t choose(const SampleWork *w, int64_t row, Candidates *c) {
     float top = k->max(c->z, c->count);
     if (top == -INFINITY) return fallback(w);
     if (p->temperature == 0) return first_equal(c->z, c->count, top);
-    if (p->top_k > 0) keep_top_k(c, p->top_k);
+    if (p->top_k > 0) keep_top_k(k, c, p->top_k);
     k->exponentials(c->e, c->blocks, c->z, c->count, top);
     if (p->top_p < 1.0f) {
-        keep_top_p(c, p->top_p);
+        keep_top_p(k, c, top, p->top_p);
         k->exponentials(c->e, c->blocks, c->z, c->count, top);
     }
     uint32_t bits[4];

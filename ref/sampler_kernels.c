@@ -37,4 +37,18 @@ static void exponentials(float *e, double *blocks, const float *z, int64_t n, fl
     }
 }
 
-const XrSamplerKernels XR_KERNEL(xr_sampler_kernels) = {scale, max, exponentials};
+static double mass_from(const float *e, const float *z, int64_t n, float least) {
+    double total = 0;
+    for (int64_t begin = 0; begin < n; begin += XR_SAMPLER_BLOCK) {
+        int64_t end = begin + XR_SAMPLER_BLOCK < n ? begin + XR_SAMPLER_BLOCK : n;
+        Vec sum = {0};
+        for (int64_t i = begin; i < end; i += XR_LANES) {
+            VecI counts = (VecI)(vec_load_some(z + i, end - i, -INFINITY) >= least);
+            sum += (Vec)(counts & (VecI)vec_load_some(e + i, end - i, 0));
+        }
+        total += (double)vec_sum(sum);
+    }
+    return total;
+}
+
+const XrSamplerKernels XR_KERNEL(xr_sampler_kernels) = {scale, max, exponentials, mass_from};

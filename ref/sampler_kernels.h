@@ -18,6 +18,8 @@ typedef struct XrSamplerKernels {
     // e[i] = exp(z[i] - max), blocks[k] = the sum of e[k*XR_SAMPLER_BLOCK ...]. e has room for n
     // rounded up to a multiple of 16.
     void (*exponentials)(float *e, double *blocks, const float *z, int64_t n, float max);
+    // The sum of e[i] over all i with z[i] >= least, in f32 within a block.
+    double (*mass_from)(const float *e, const float *z, int64_t n, float least);
 } XrSamplerKernels;
 
 XR_DECLARE_KERNELS(XrSamplerKernels, xr_sampler_kernels);
