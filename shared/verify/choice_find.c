@@ -129,6 +129,7 @@ static bool is_stated(XrSpan sentence, size_t begin) {
 
 // Whether the letter from `begin` to `end` closes the sentence, or the sentence calls it correct.
 static bool settles(XrSpan sentence, size_t begin, size_t end) {
+    while (end < sentence.bytes && sentence.data[end] == '*') end++;
     XrSpan rest = xr_strip_marks(xr_span_cut(sentence, end, sentence.bytes));
     if (!rest.bytes || (rest.bytes == 1 && strchr(")!*$", rest.data[0]))) {
         // cut off in the middle, or ended: only an ended sentence settles anything

@@ -27,6 +27,7 @@ static bool word_after(XrSpan text, size_t at) {
 
 // What follows a letter without brackets that ends at `at`. False: it is part of a word or number.
 static bool read_after(XrSpan text, size_t at, bool words, XrLabel *out) {
+    while (at < text.bytes && text.data[at] == '*') at++;
     out->end = at;
     if (at >= text.bytes) return true;
     char c = text.data[at];

@@ -1,6 +1,12 @@
 #include "shared/verify/extract_phrase.h"
 
-enum { MAX_QUALIFIER = 80, MAX_SHORT = 120, MAX_CONCLUSION = 100 };
+enum {
+    MAX_QUALIFIER = 80,
+    MAX_SHORT = 120,
+    MAX_CONCLUSION = 100,
+    MAX_SENTENCE = 2000,
+    MAX_NOUNS = 1000, // looked at, from the end, until one is in a phrase
+};
 
 // ---- the value that follows ----
 
@@ -73,7 +79,7 @@ static bool is_label(XrSpan so_far) {
 // Whether a sentence ends with the full stop at `at`.
 static bool ends_sentence(XrSpan text, size_t at) {
     if (text.data[at] == '?') return true;
-    if (xr_span_find(xr_span_cut(text, at, at + 3), "。", 0) == 0) return true;
+    if (text.data[at] == (char)0xe3) return xr_span_is(xr_span_cut(text, at, at + 3), "。");
     if (text.data[at] != '.') return false;
     size_t next = at + 1;
     while (next < text.bytes && is_mark(text.data[next])) next++;
@@ -141,13 +147,21 @@ static bool fenced_value(XrSpan text, size_t from, XrSpan *out) {
     return true;
 }
 
+// Skips spaces, colons, and emphasis that ends here ("**Answer:** 5") rather than begins ("**5**").
+static size_t skip_closing_marks(XrSpan text, size_t at) {
+    for (;;) {
+        while (at < text.bytes && (xr_is_space(text.data[at]) || text.data[at] == ':')) at++;
+        size_t marks = at;
+        while (marks < text.bytes && is_mark(text.data[marks])) marks++;
+        if (marks == at || marks - at > 3 || (marks < text.bytes && !xr_is_space(text.data[marks])))
+            return at;
+        at = marks;
+    }
+}
+
 // Reads the value at `from` into `out`.
 static void read_value(XrSpan text, size_t from, bool choice, XrStatement *out) {
-    while (from < text.bytes && (xr_is_space(text.data[from]) || text.data[from] == ':' ||
-                                 (is_mark(text.data[from]) && from + 1 < text.bytes &&
-                                  (text.data[from + 1] == ' ' || text.data[from + 1] == '\n' ||
-                                   text.data[from + 1] == '*'))))
-        from++;
+    from = skip_closing_marks(text, from);
     if (!fenced_value(text, from, &out->value) &&
         !display_value(text, from, "\\[", "\\]", &out->value) &&
         !display_value(text, from, "$$", "$$", &out->value)) {
@@ -274,11 +288,13 @@ static size_t noun_at(XrSpan text, size_t at, bool choice) {
 }
 
 bool xr_find_phrase(XrSpan text, bool choice, XrStatement *out) {
-    for (size_t at = text.bytes; at-- > 0;) {
+    int nouns = 0;
+    for (size_t at = text.bytes; at-- > 0 && nouns < MAX_NOUNS;) {
         char c = xr_lower(text.data[at]);
         if (c != 'a' && c != 'o' && c != 'c' && c != (char)0xe7) continue;
         size_t length = noun_at(text, at, choice);
         if (!length) continue;
+        nouns++;
         bool chinese = c == (char)0xe7;
         size_t end = chinese ? at + length : statement_end(text, at, at + length);
         if (end == XR_NOT_FOUND) continue;
@@ -290,13 +306,14 @@ bool xr_find_phrase(XrSpan text, bool choice, XrStatement *out) {
 }
 
 bool xr_find_hashes(XrSpan text, XrStatement *out) {
-    for (size_t at = xr_span_find_last(text, "####", text.bytes); at != XR_NOT_FOUND;
-         at = xr_span_find_last(text, "####", at)) {
-        if (at > 0 && text.data[at - 1] != '\n') continue;
-        XrStatement found = {.begin = at};
-        read_value(text, at + 4, false, &found);
-        const char *stop = memchr(text.data + at, '\n', text.bytes - at);
-        if (stop && found.value.data > stop) continue;
+    for (size_t end = text.bytes; end > 0;) {
+        const char *newline = memrchr(text.data, '\n', end - 1);
+        size_t begin = newline ? (size_t)(newline - text.data) + 1 : 0;
+        XrSpan line = xr_span_cut(text, begin, end);
+        end = begin;
+        if (!xr_span_has_at(line, 0, "####")) continue;
+        XrStatement found = {.begin = begin};
+        read_value(line, 4, false, &found);
         if (!xr_looks_like_value(found.value) || found.value.bytes > MAX_SHORT) continue;
         *out = found;
         return true;
@@ -315,6 +332,8 @@ XrSpan xr_last_line(XrSpan text) {
 
 XrSpan xr_last_sentence(XrSpan line) {
     line = xr_span_trim(line);
+    if (line.bytes > 2 * MAX_SENTENCE)
+        line = xr_span_cut(line, line.bytes - 2 * MAX_SENTENCE, line.bytes);
     size_t last = line.bytes;
     while (last > 0 && (is_mark(line.data[last - 1]) || strchr(".!?", line.data[last - 1]))) last--;
     for (size_t at = last; at-- > 1;) {
@@ -370,7 +389,7 @@ static bool is_hedged(XrSpan sentence) {
 
 bool xr_find_conclusion(XrSpan text, bool any_words, XrStatement *out) {
     XrSpan line = xr_last_line(text), sentence = xr_last_sentence(line);
-    if (!sentence.bytes || is_hedged(sentence)) return false;
+    if (!sentence.bytes || sentence.bytes > MAX_SENTENCE || is_hedged(sentence)) return false;
     char end = sentence.data[sentence.bytes - 1];
     bool ended = strchr(".!$*)", end) || sentence.data + sentence.bytes < text.data + text.bytes;
     if (!ended) return false; // it may have been cut off in the middle of a number

@@ -32,7 +32,7 @@ bool xr_find_conclusion(XrSpan text, bool any_words, XrStatement *out);
 
 // The last line of `text` that is not blank, trimmed.
 XrSpan xr_last_line(XrSpan text);
-// The last sentence of one line.
+// The last sentence of one line, of which only the last 4000 bytes are looked at.
 XrSpan xr_last_sentence(XrSpan line);
 
 // Whether `value` begins as a number or formula does.

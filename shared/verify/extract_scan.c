@@ -21,7 +21,9 @@ static Tag next_tag(XrSpan text, size_t from) {
         const char *at = memchr(text.data + from, '<', text.bytes - from);
         if (!at) break;
         from = (size_t)(at - text.data);
-        for (int i = 0; i < 4; i++) {
+        char next = from + 1 < text.bytes ? text.data[from + 1] : 0;
+        bool may = next == '/' || next == '|' || xr_lower(next) == 't';
+        for (int i = 0; may && i < 4; i++) {
             if (!xr_span_has_at(text, from, THINKING_TAGS[i].text)) continue;
             return (Tag){from, from + strlen(THINKING_TAGS[i].text), THINKING_TAGS[i].closes};
         }

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MOST_BYTES_OF_VALUE = 60 };
+enum { MOST_BYTES_OF_VALUE = 60, MOST_BYTES_OF_ANSWER = 64 << 10 };
 
 struct XrVerifier {
     XrVerifyOptions options;
@@ -277,6 +277,11 @@ static XrVerdict judge(Pair *pair) {
     const char *hidden = NULL;
     if (!xr_span_trim(pair->gold).bytes) return XR_VERDICT_UNPARSED_GOLD;
     if (!xr_span_trim(pair->answer).bytes) return XR_VERDICT_EMPTY;
+    if (pair->answer.bytes > MOST_BYTES_OF_ANSWER || pair->gold.bytes > MOST_BYTES_OF_ANSWER) {
+        say(pair, "length: the answer has %zu bytes, the gold answer %zu, of at most %d",
+            pair->answer.bytes, pair->gold.bytes, MOST_BYTES_OF_ANSWER);
+        return XR_VERDICT_OVER_LIMIT;
+    }
     if (xr_hides_text(pair->answer, &hidden)) {
         say(pair, "hidden: the answer holds %s", hidden);
         return XR_VERDICT_UNPARSED;
@@ -308,7 +313,8 @@ void xr_verify(XrVerifier *verifier, const XrVerifyRequest *request, XrVerifyRes
     XR_REQUIRE(xr_options_set(&verifier->choices, request->options, request->option_count),
                "xr_verify: %d options, at most %d", request->option_count, XR_MAX_OPTIONS);
     pair.gold = bare_gold(verifier, request->gold);
-    decide_kind(&pair);
+    pair.kind = request->kind;
+    if (pair.gold.bytes <= MOST_BYTES_OF_ANSWER) decide_kind(&pair);
     take_answer(&pair, result);
     result->kind = pair.kind;
     result->verdict = judge(&pair);
