@@ -163,7 +163,7 @@ static size_t read_list(XrSpan text, int count, const XrLabel *first, XrChoice *
 static bool offers_another(XrSpan rest, int count, int index) {
     for (size_t at = 0; at + 2 < rest.bytes; at++) {
         if (rest.data[at] == '.' && xr_is_space(rest.data[at + 1])) return false;
-        if (at > 0 && xr_is_space(rest.data[at - 1]) &&
+        if ((at == 0 || xr_is_space(rest.data[at - 1])) &&
             (xr_span_word_at(rest, at, "because") || xr_span_word_at(rest, at, "since") ||
              xr_span_word_at(rest, at, "not") || xr_span_word_at(rest, at, "rather")))
             return false;

@@ -52,8 +52,9 @@ static char fold_byte(char c) {
     return ' ';
 }
 
-// Puts single spaces between the words of out[begin..] and drops articles, in place.
-static void tidy_words(XrBuffer *out, size_t begin, bool articles) {
+// Puts single spaces between the words of out[begin..] and drops articles, in place; a leading "a"
+// only where it is one.
+static void tidy_words(XrBuffer *out, size_t begin, bool articles, bool leading_a) {
     size_t from = begin, to = begin;
     while (out->length > begin && xr_is_space(out->data[out->length - 1])) out->length--;
     while (from < out->length) {
@@ -62,7 +63,7 @@ static void tidy_words(XrBuffer *out, size_t begin, bool articles) {
         while (end < out->length && !xr_is_space(out->data[end])) end++;
         XrSpan word = xr_span(out->data + from, end - from);
         bool article = articles && (xr_span_is(word, "the") || xr_span_is(word, "an") ||
-                                    (to == begin && xr_span_is(word, "a")));
+                                    (leading_a && to == begin && xr_span_is(word, "a")));
         if (word.bytes && !(article && (end < out->length || to > begin))) {
             if (to > begin) out->data[to++] = ' ';
             memmove(out->data + to, word.data, word.bytes);
@@ -88,7 +89,8 @@ void xr_fold_text(XrSpan plain, XrBuffer *out) {
         if (folded || !words) xr_buffer_byte(out, folded);
         at++;
     }
-    tidy_words(out, begin, words);
+    // "A: text" begins with a label rather than an article
+    tidy_words(out, begin, words, plain.bytes > 1 && plain.data[1] == ' ');
     if (out->length == begin && plain.bytes) xr_buffer_append(out, plain.data, plain.bytes);
     while (!words && out->length > begin + 1 && strchr(".,;", out->data[out->length - 1]))
         out->data[--out->length] = '\0';
