@@ -41,9 +41,9 @@ static double sigmoid(double x) {
 
 static void swiglu_build(XrOpRun *run) {
     XrArg *h = rows(run, "h", XR_OUT), *gate = wide(run, "gate");
-    rows(run, "up", XR_IN);
+    XrArg *up = rows(run, "up", XR_IN);
     h->golden_out = "y";
-    if (run->variant == XR_ALIASED) h->alias = gate;
+    if (run->variant == XR_ALIASED) h->alias = run->shape->n[0] == 1 ? up : gate;
 }
 
 static void swiglu_reference(XrOpRun *run) {
@@ -147,7 +147,7 @@ const XrOpTest xr_op_test_gelu = {.op = "gelu",
 static void gelu_back_build(XrOpRun *run) {
     XrArg *dx = rows(run, "dx", XR_OUT), *dy = rows(run, "dy", XR_IN), *x = wide(run, "x");
     xr_gradient(dx, x);
-    if (run->variant == XR_ALIASED) dx->alias = dy;
+    if (run->variant == XR_ALIASED) dx->alias = run->shape->n[0] == 1 ? x : dy;
 }
 
 static void gelu_back_reference(XrOpRun *run) {

@@ -61,9 +61,11 @@ const XrOpTest xr_op_test_embedding = {.op = "embedding",
                                        .call = call,
                                        .golden = GOLDEN};
 
+// Beside the operation's arguments there is the table, for the derivative; only its shape matters.
 static void back_build(XrOpRun *run) {
     const int64_t *n = run->shape->n;
-    xr_plain(run, "dtable", XR_INOUT, XR_F32, n[1], n[2]);
+    XrArg *dtable = xr_plain(run, "dtable", XR_INOUT, XR_F32, n[1], n[2]);
+    xr_gradient(dtable, xr_plain(run, "table", XR_IN, XR_F32, n[1], n[2]));
     xr_activation(run, "dx", XR_IN, n[0], n[2])->golden_in = "dy";
     set_ids(xr_plain(run, "ids", XR_IN, XR_I32, n[0], XR_1D), n[1]);
 }
@@ -80,6 +82,18 @@ static void back_reference(XrOpRun *run) {
     }
 }
 
+static double back_loss(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *table = xr_values(run, "table"), *ids = xr_values(run, "ids");
+    const double *dx = xr_values(run, "dx");
+    double total = 0;
+    for (int64_t i = 0; i < n[0] * n[2]; i++) {
+        int64_t id = (int64_t)ids[i / n[2]];
+        if (id >= 0) total += dx[i] * table[id * n[2] + i % n[2]];
+    }
+    return total;
+}
+
 static void back_call(XrOpRun *run, XrBackend *b) {
     xr_embedding_backward(b, xr_t(run, "dtable"), xr_t(run, "dx"), xr_t(run, "ids"));
 }
@@ -91,6 +105,7 @@ const XrOpTest xr_op_test_embedding_backward = {.op = "embedding_backward",
                                                 .build = back_build,
                                                 .reference = back_reference,
                                                 .call = back_call,
+                                                .loss = back_loss,
                                                 .golden = GOLDEN};
 
 // Text with pictures: the rows of an image token are replaced by features; their gradient is the

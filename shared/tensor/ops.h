@@ -78,7 +78,8 @@ typedef struct XrSampleParams {
     X(linear_backward_weight,                                                                      \
       (const XrTensor *dw, const XrTensor *dbias, const XrTensor *dy, const XrTensor *x),          \
       (dw, dbias, dy, x))                                                                          \
-    /* rstd[t] = (mean_d x[t,d]^2 + eps)^-1/2; y[t,d] = w[d] x[t,d] rstd[t]. rstd may be NULL. */  \
+    /* rstd[t] = (mean_d x[t,d]^2 + eps)^-1/2; y[t,d] = w[d] x[t,d] rstd[t]. rstd may be NULL,     \
+       y may be x. */                                                                              \
     X(rmsnorm,                                                                                     \
       (const XrTensor *y, const XrTensor *rstd, const XrTensor *x, const XrTensor *w, float eps),  \
       (y, rstd, x, w, eps))                                                                        \
@@ -131,7 +132,7 @@ typedef struct XrSampleParams {
       (const XrTensor *out, const XrTensor *q, const XrKvCache *cache, XrSegments queries,         \
        XrPageTables tables, XrHeads heads),                                                        \
       (out, q, cache, queries, tables, heads))                                                     \
-    /* h[T,I] = silu(gate) up. */                                                                  \
+    /* h[T,I] = silu(gate) up. h may be gate or up. */                                             \
     X(swiglu, (const XrTensor *h, const XrTensor *gate, const XrTensor *up), (h, gate, up))        \
     /* dgate = dh up s(1 + gate(1 - s)), dup = dh gate s, s = sigmoid(gate); outputs may be the    \
        inputs' memory. */                                                                          \
@@ -141,7 +142,7 @@ typedef struct XrSampleParams {
       (dgate, dup, dh, gate, up))                                                                  \
     /* y = x Phi(x), Phi the normal distribution function (erf form). y may be x. */               \
     X(gelu, (const XrTensor *y, const XrTensor *x), (y, x))                                        \
-    /* dx = dy (Phi(x) + x phi(x)). dx may be dy. */                                               \
+    /* dx = dy (Phi(x) + x phi(x)). dx may be dy or x. */                                          \
     X(gelu_backward, (const XrTensor *dx, const XrTensor *dy, const XrTensor *x), (dx, dy, x))     \
     /* x[t] = table[ids[t]]; rows with a negative id become 0. table [V,D], ids i32 [T]. */        \
     X(embedding, (const XrTensor *x, const XrTensor *table, const XrTensor *ids), (x, table, ids)) \
@@ -169,10 +170,10 @@ typedef struct XrSampleParams {
     /* Draws tokens[B] i32 from logits [B,V] f32 (which it may overwrite). logprob[B] is the       \
        token's log-probability under softmax(logits), scaled[B] under softmax(logits/temperature)  \
        (equal to logprob at temperature 0 and 1): both before penalty and truncation, and the same \
-       bits as `logprob` gives. seen i32 [n] holds the ids that penalties are for; suppress i32 [m]\
-       or NULL names ids never drawn. A NaN logit is never drawn and makes both log-probabilities  \
-       NaN; where no logit is above -infinity the token is the lowest id that is not suppressed.   \
-       params: B of them in the backend's memory. */                                               \
+       bits as `logprob` gives. seen i32 [n] holds the ids that penalties are for; suppress i32    \
+       [m] or NULL names ids never drawn. A NaN logit is never drawn and makes both                \
+       log-probabilities NaN; where no logit is above -infinity the token is the lowest id that is \
+       not suppressed. params: B of them in the backend's memory. */                               \
     X(sample,                                                                                      \
       (const XrTensor *tokens, const XrTensor *logprob, const XrTensor *scaled,                    \
        const XrTensor *logits, const XrTensor *seen, const XrTensor *suppress,                     \
