@@ -1,4 +1,10 @@
-// Attention inside sequences, over packed keys and values and over pages of a cache.
+// Attention inside sequences: rows of queries pass over blocks of XR_KV_PAGE keys, counted from the
+// start of the sequence, keeping the largest score, the sum of exponentials and the weighted sum of
+// values so far (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018; Dao et
+// al., "FlashAttention", 2022). What a row does depends neither on the rows beside it nor on where
+// its keys lie, so that packed sequences, chunks of a prompt and single tokens over a paged cache
+// give the same bits.
+#include "ref/attention_pages.h"
 #include "ref/cpu.h"
 #include "ref/widen.h"
 #include "shared/base/memory.h"
@@ -6,135 +12,203 @@
 #include <math.h>
 #include <string.h>
 
-// A page holds, for each key/value head in turn, keys [head_dim][XR_KV_PAGE] and values
-// [XR_KV_PAGE][head_dim].
-size_t xr_cpu_kv_page_bytes(XrBackend *b, int kv_heads, int head_dim) {
-    return (size_t)kv_heads * (size_t)head_dim * 2 * XR_KV_PAGE * sizeof(float);
-}
-
-static float *page_of(const XrKvCache *cache, int64_t page) {
-    XR_REQUIRE(page >= 0 && page < cache->pages, "page %lld of a cache of %lld", (long long)page,
-               (long long)cache->pages);
-    return (float *)((char *)cache->data +
-                     (size_t)page * xr_cpu_kv_page_bytes(NULL, cache->kv_heads, cache->head_dim));
-}
-
-void xr_cpu_kv_write(XrBackend *b, const XrKvCache *cache, const XrTensor *k, const XrTensor *v,
-                     const XrTensor *slots) {
-    xr_cpu_require_f32(k, "kv_write");
-    int dim = cache->head_dim;
-    for (int64_t t = 0; t < k->shape[0]; t++) {
-        int32_t slot = ((const int32_t *)slots->data)[t];
-        float *page = page_of(cache, slot / XR_KV_PAGE);
-        int inside = slot % XR_KV_PAGE;
-        for (int h = 0; h < cache->kv_heads; h++, page += (ptrdiff_t)dim * 2 * XR_KV_PAGE) {
-            const float *key = (const float *)k->data + t * k->row_stride + (ptrdiff_t)h * dim;
-            const float *value = (const float *)v->data + t * v->row_stride + (ptrdiff_t)h * dim;
-            for (int d = 0; d < dim; d++) page[d * XR_KV_PAGE + inside] = key[d];
-            memcpy(page + (ptrdiff_t)(XR_KV_PAGE + inside) * dim, value,
-                   (size_t)dim * sizeof *value);
-        }
-    }
-}
-
-void xr_cpu_kv_copy_pages(XrBackend *b, const XrKvCache *cache, const XrTensor *from,
-                          const XrTensor *to) {
-    size_t bytes = xr_cpu_kv_page_bytes(b, cache->kv_heads, cache->head_dim);
-    for (int64_t i = 0; i < from->shape[0]; i++) {
-        memcpy(page_of(cache, ((const int32_t *)to->data)[i]),
-               page_of(cache, ((const int32_t *)from->data)[i]), bytes);
-    }
-}
-
-// Copies keys and values of one sequence and head next to each other: [S, dim] each.
-typedef struct Keys {
-    float *k, *v, *p;
-} Keys;
-
-static Keys keys_in(XrBackend *b, int thread, int64_t length, int dim) {
-    size_t size = (size_t)length * (size_t)dim;
-    float *memory = xr_cpu_scratch(b, thread, (2 * size + (size_t)length + 1) * sizeof *memory);
-    return (Keys){memory, memory + size, memory + 2 * size};
-}
-
-// One query over `count` keys; returns the logarithm of the softmax's denominator.
-static float attend(float *out, const float *q, Keys keys, int64_t count, int dim, float scale) {
-    float top = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < count; j++) {
-        float s = 0;
-        for (int d = 0; d < dim; d++) s += q[d] * keys.k[j * dim + d];
-        keys.p[j] = s * scale;
-        top = XR_MAX(top, keys.p[j]);
-    }
-    for (int d = 0; d < dim; d++) out[d] = 0;
-    for (int64_t j = 0; j < count; j++) {
-        float p = expf(keys.p[j] - top);
-        sum += p;
-        for (int d = 0; d < dim; d++) out[d] += p * keys.v[j * dim + d];
-    }
-    for (int d = 0; d < dim; d++) out[d] /= sum;
-    return top + logf(sum);
-}
+enum {
+    MOST_ROWS = 64,        // that pass over the keys together; more only where a group has more
+    ROUND_BYTES = 64 << 20 // of packed keys and values made at a time
+};
 
 typedef struct Attention {
     XrBackend *backend;
+    const XrAttentionKernels *kernels;
     const XrTensor *out, *lse, *q, *k, *v;
-    const XrTensor *dq, *dk, *dv, *dout;
+    XrHeads heads;
+    int64_t group, width; // query heads a key/value head; padded head_dim
+    int64_t block_tokens; // tokens whose heads of one group make up the rows of a task
+    int64_t most_blocks;  // of query tokens, of any sequence
+    const int32_t *cu;    // of the queries
+    int64_t sequences;
+    // The keys: in a cache...
     const XrKvCache *cache;
     XrPageTables tables;
-    const int32_t *cu;
-    XrHeads heads;
+    // ...or packed from k and v for heads [first_head, first_head + round_heads).
+    float *packed;             // [pages][round_heads] heads of a page
+    const int64_t *first_page; // [sequences + 1]
+    int64_t first_head, round_heads;
 } Attention;
 
 static float *at(const XrTensor *t, int64_t row, int64_t column) {
     return (float *)t->data + row * t->row_stride + column;
 }
 
-static void load_packed(const Attention *a, Keys keys, int64_t first, int64_t length, int head) {
-    int dim = a->heads.head_dim;
-    for (int64_t j = 0; j < length; j++) {
-        memcpy(keys.k + j * dim, at(a->k, first + j, (int64_t)head * dim),
-               (size_t)dim * sizeof(float));
-        memcpy(keys.v + j * dim, at(a->v, first + j, (int64_t)head * dim),
-               (size_t)dim * sizeof(float));
-    }
+static int64_t round_up(int64_t n, int64_t unit) {
+    return (n + unit - 1) / unit * unit;
 }
 
-static void load_pages(const Attention *a, Keys keys, int64_t sequence, int64_t length, int head) {
-    int dim = a->heads.head_dim;
+// Keys and values number `block` of a sequence.
+static const float *page_of(const Attention *a, int64_t sequence, int64_t block, int64_t head) {
+    int64_t floats = xr_head_page_floats(a->heads.head_dim);
+    if (!a->cache) {
+        int64_t page = a->first_page[sequence] + block;
+        return a->packed + (page * a->round_heads + head - a->first_head) * floats;
+    }
     const int32_t *pages =
         (const int32_t *)a->tables.pages->data + sequence * a->tables.pages->row_stride;
-    for (int64_t j = 0; j < length; j++) {
-        const float *page =
-            page_of(a->cache, pages[j / XR_KV_PAGE]) + (ptrdiff_t)head * dim * 2 * XR_KV_PAGE;
-        int64_t inside = j % XR_KV_PAGE;
-        for (int d = 0; d < dim; d++) keys.k[j * dim + d] = page[d * XR_KV_PAGE + inside];
-        memcpy(keys.v + j * dim, page + (XR_KV_PAGE + inside) * dim, (size_t)dim * sizeof(float));
+    return xr_cache_page(a->cache, pages[block]) + head * floats;
+}
+
+// Memory of a task: what belongs to `rows` rows.
+typedef struct Rows {
+    int64_t count;
+    float *q; // [rows, width], scaled
+    float *s; // [rows, XR_KV_PAGE]
+    XrSoftmaxState state;
+    int32_t *seen;  // [rows] keys of the current block
+    int64_t *limit; // [rows] keys of the sequence that a row sees
+} Rows;
+
+static Rows rows_in(const Attention *a, int thread) {
+    int64_t most = a->block_tokens * a->group;
+    size_t floats = (size_t)(most * (2 * a->width + 2 * XR_KV_PAGE) + round_up(most, 16));
+    size_t bytes = floats * sizeof(float) + (size_t)most * (sizeof(int64_t) + sizeof(int32_t));
+    Rows rows = {.q = xr_cpu_scratch(a->backend, thread, bytes)};
+    rows.s = rows.q + most * a->width;
+    rows.state.value = rows.s + most * XR_KV_PAGE;
+    rows.state.sum = rows.state.value + most * a->width;
+    rows.state.top = rows.state.sum + most * XR_KV_PAGE;
+    rows.limit = (int64_t *)(void *)(rows.state.top + round_up(most, 16));
+    rows.seen = (int32_t *)(void *)(rows.limit + most);
+    return rows;
+}
+
+// Fills the rows of tokens [first, first + count) of the batch, the first of which sees `limit`
+// keys.
+static void start_rows(const Attention *a, Rows *rows, int64_t first, int64_t count, int64_t head,
+                       int64_t limit) {
+    rows->count = count * a->group;
+    for (int64_t r = 0; r < rows->count; r++) {
+        int64_t token = r / a->group, query_head = head * a->group + r % a->group;
+        const float *q = at(a->q, first + token, query_head * a->heads.head_dim);
+        for (int64_t d = 0; d < a->heads.head_dim; d++) {
+            rows->q[r * a->width + d] = q[d] * a->heads.scale;
+        }
+        rows->limit[r] = a->heads.causal ? limit + token : limit;
+        rows->state.top[r] = -INFINITY;
+    }
+    memset(rows->state.sum, 0, (size_t)rows->count * XR_KV_PAGE * sizeof(float));
+    memset(rows->state.value, 0, (size_t)(rows->count * a->width) * sizeof(float));
+}
+
+static void pass_block(const Attention *a, Rows *rows, const float *page, int64_t first_key) {
+    int64_t dim = a->heads.head_dim, skipped = 0, most = 0;
+    for (int64_t r = 0; r < rows->count; r++) {
+        int64_t seen = XR_MAX(0, XR_MIN(XR_KV_PAGE, rows->limit[r] - first_key));
+        rows->seen[r] = (int32_t)seen;
+        most = XR_MAX(most, seen);
+        if (seen == 0) skipped = r + 1; // limits grow from row to row
+    }
+    int64_t count = rows->count - skipped;
+    XrSoftmaxState state = {rows->state.top + skipped, rows->state.sum + skipped * XR_KV_PAGE,
+                            rows->state.value + skipped * a->width};
+    a->kernels->scores(rows->s, rows->q + skipped * a->width, a->width, count, dim, page);
+    a->kernels->softmax(rows->s, &state, rows->seen + skipped, count, a->width);
+    a->kernels->accumulate(state.value, rows->s, count, page + dim * XR_KV_PAGE, a->width, most);
+}
+
+// Adds XR_KV_PAGE sums by halves.
+static float total(float *sum) {
+    for (int half = XR_KV_PAGE / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) sum[i] += sum[i + half];
+    }
+    return sum[0];
+}
+
+static void finish_rows(const Attention *a, const Rows *rows, int64_t first, int64_t head) {
+    for (int64_t r = 0; r < rows->count; r++) {
+        int64_t token = first + r / a->group, query_head = head * a->group + r % a->group;
+        float sum = total(rows->state.sum + r * XR_KV_PAGE);
+        const float *value = rows->state.value + r * a->width;
+        float *out = at(a->out, token, query_head * a->heads.head_dim);
+        for (int64_t d = 0; d < a->heads.head_dim; d++) out[d] = value[d] / sum;
+        if (a->lse) *at(a->lse, token, query_head) = rows->state.top[r] + logf(sum);
     }
 }
 
-static void attend_heads(void *context, int64_t begin, int64_t end, int thread) {
+static int64_t keys_of(const Attention *a, int64_t sequence) {
+    int64_t queries = a->cu[sequence + 1] - a->cu[sequence];
+    if (!a->cache) return queries;
+    int64_t length = ((const int32_t *)a->tables.lengths->data)[sequence];
+    XR_REQUIRE(queries <= length && length <= a->tables.longest,
+               "attention_paged: sequence %lld has %lld queries and %lld tokens of at most %lld",
+               (long long)sequence, (long long)queries, (long long)length,
+               (long long)a->tables.longest);
+    return length;
+}
+
+// Tasks are numbered so that those that see most keys come first.
+static void attend(void *context, int64_t begin, int64_t end, int thread) {
     const Attention *a = context;
-    int dim = a->heads.head_dim, group = a->heads.heads / a->heads.kv_heads;
     for (int64_t task = begin; task < end; task++) {
-        int64_t sequence = task / a->heads.kv_heads;
-        int head = (int)(task % a->heads.kv_heads);
+        int64_t head = a->first_head + task % a->round_heads, rest = task / a->round_heads;
+        int64_t sequence = rest % a->sequences;
+        int64_t token = (a->most_blocks - 1 - rest / a->sequences) * a->block_tokens;
         int64_t first = a->cu[sequence], queries = a->cu[sequence + 1] - first;
-        int64_t length = a->cache ? ((const int32_t *)a->tables.lengths->data)[sequence] : queries;
-        Keys keys = keys_in(a->backend, thread, length, dim);
-        if (a->cache) {
-            load_pages(a, keys, sequence, length, head);
-        } else {
-            load_packed(a, keys, first, length, head);
+        if (token >= queries) continue;
+        int64_t keys = keys_of(a, sequence), count = XR_MIN(a->block_tokens, queries - token);
+        Rows rows = rows_in(a, thread);
+        start_rows(a, &rows, first + token, count, head,
+                   a->heads.causal ? keys - queries + token + 1 : keys);
+        for (int64_t key = 0; key < rows.limit[rows.count - 1]; key += XR_KV_PAGE) {
+            pass_block(a, &rows, page_of(a, sequence, key / XR_KV_PAGE, head), key);
         }
-        for (int64_t i = 0; i < queries; i++) {
-            int64_t count = a->heads.causal ? length - queries + i + 1 : length;
-            for (int h = head * group; h < (head + 1) * group; h++) {
-                float lse =
-                    attend(at(a->out, first + i, (int64_t)h * dim),
-                           at(a->q, first + i, (int64_t)h * dim), keys, count, dim, a->heads.scale);
-                if (a->lse) *at(a->lse, first + i, h) = lse;
-            }
+        finish_rows(a, &rows, first + token, head);
+    }
+}
+
+static Attention attention_of(XrBackend *b, const XrTensor *out, const XrTensor *q,
+                              XrSegments queries, XrHeads heads) {
+    int64_t group = heads.heads / heads.kv_heads;
+    int64_t tokens = XR_MAX(1, MOST_ROWS / group);
+    tokens = XR_MIN(tokens, XR_MAX(1, queries.longest));
+    return (Attention){.backend = b,
+                       .kernels = XR_CHOOSE_KERNELS(xr_attention_kernels),
+                       .out = out,
+                       .q = q,
+                       .heads = heads,
+                       .group = group,
+                       .width = xr_head_width(heads.head_dim),
+                       .block_tokens = tokens,
+                       .most_blocks = (queries.longest + tokens - 1) / tokens,
+                       .cu = queries.cu->data,
+                       .sequences = queries.cu->shape[0] - 1,
+                       .round_heads = heads.kv_heads};
+}
+
+static void attend_all(const Attention *a) {
+    xr_cpu_parallel(a->backend, a->sequences * a->round_heads * a->most_blocks, 1, attend,
+                    (void *)a);
+}
+
+void xr_cpu_attention_paged(XrBackend *b, const XrTensor *out, const XrTensor *q,
+                            const XrKvCache *cache, XrSegments queries, XrPageTables tables,
+                            XrHeads heads) {
+    xr_cpu_require_f32(q, "attention_paged");
+    Attention a = attention_of(b, out, q, queries, heads);
+    a.cache = cache;
+    a.tables = tables;
+    attend_all(&a);
+}
+
+static void pack(void *context, int64_t begin, int64_t end, int thread) {
+    const Attention *a = context;
+    int64_t dim = a->heads.head_dim;
+    for (int64_t task = begin; task < end; task++) {
+        int64_t head = a->first_head + task % a->round_heads, sequence = task / a->round_heads;
+        int64_t first = a->cu[sequence], keys = a->cu[sequence + 1] - first;
+        for (int64_t key = 0; key < keys; key += XR_KV_PAGE) {
+            xr_pack_head(a->kernels, (float *)page_of(a, sequence, key / XR_KV_PAGE, head), dim, 0,
+                         at(a->k, first + key, head * dim), a->k->row_stride,
+                         at(a->v, first + key, head * dim), a->v->row_stride,
+                         XR_MIN(XR_KV_PAGE, keys - key));
         }
     }
 }
@@ -142,88 +216,30 @@ static void attend_heads(void *context, int64_t begin, int64_t end, int thread) 
 void xr_cpu_attention(XrBackend *b, const XrTensor *out, const XrTensor *lse, const XrTensor *q,
                       const XrTensor *k, const XrTensor *v, XrSegments segments, XrHeads heads) {
     xr_cpu_require_f32(q, "attention");
-    Attention a = {.backend = b,
-                   .out = out,
-                   .lse = lse,
-                   .q = q,
-                   .k = k,
-                   .v = v,
-                   .cu = segments.cu->data,
-                   .heads = heads};
-    xr_cpu_parallel(b, (segments.cu->shape[0] - 1) * heads.kv_heads, 1, attend_heads, &a);
-}
-
-void xr_cpu_attention_paged(XrBackend *b, const XrTensor *out, const XrTensor *q,
-                            const XrKvCache *cache, XrSegments queries, XrPageTables tables,
-                            XrHeads heads) {
-    xr_cpu_require_f32(q, "attention_paged");
-    Attention a = {.backend = b,
-                   .out = out,
-                   .q = q,
-                   .cache = cache,
-                   .tables = tables,
-                   .cu = queries.cu->data,
-                   .heads = heads};
-    xr_cpu_parallel(b, (queries.cu->shape[0] - 1) * heads.kv_heads, 1, attend_heads, &a);
-}
-
-// One query head's row: adds to dk and dv of the keys it sees.
-static void attend_backward(const Attention *a, int64_t row, int h, int64_t first, int64_t count) {
-    int dim = a->heads.head_dim, head = h / (a->heads.heads / a->heads.kv_heads);
-    const float *q = at(a->q, row, (int64_t)h * dim), *dout = at(a->dout, row, (int64_t)h * dim);
-    const float *out = at(a->out, row, (int64_t)h * dim);
-    float *dq = at(a->dq, row, (int64_t)h * dim), dot = 0, lse = *at(a->lse, row, h);
-    for (int d = 0; d < dim; d++) dot += dout[d] * out[d];
-    for (int d = 0; d < dim; d++) dq[d] = 0;
-    for (int64_t j = 0; j < count; j++) {
-        const float *k = at(a->k, first + j, (int64_t)head * dim);
-        const float *v = at(a->v, first + j, (int64_t)head * dim);
-        float *dk = at(a->dk, first + j, (int64_t)head * dim);
-        float *dv = at(a->dv, first + j, (int64_t)head * dim), s = 0, dp = 0;
-        for (int d = 0; d < dim; d++) s += q[d] * k[d];
-        for (int d = 0; d < dim; d++) dp += dout[d] * v[d];
-        float p = expf(s * a->heads.scale - lse), ds = p * (dp - dot) * a->heads.scale;
-        for (int d = 0; d < dim; d++) dq[d] += ds * k[d];
-        for (int d = 0; d < dim; d++) dk[d] += ds * q[d];
-        for (int d = 0; d < dim; d++) dv[d] += p * dout[d];
+    Attention a = attention_of(b, out, q, segments, heads);
+    a.lse = lse;
+    a.k = k;
+    a.v = v;
+    int64_t pages = 0;
+    for (int64_t s = 0; s < a.sequences; s++) {
+        pages += round_up(a.cu[s + 1] - a.cu[s], XR_KV_PAGE) / XR_KV_PAGE;
     }
-}
-
-static void attend_heads_backward(void *context, int64_t begin, int64_t end, int thread) {
-    const Attention *a = context;
-    int dim = a->heads.head_dim, group = a->heads.heads / a->heads.kv_heads;
-    for (int64_t task = begin; task < end; task++) {
-        int64_t sequence = task / a->heads.kv_heads, head = task % a->heads.kv_heads;
-        int64_t first = a->cu[sequence], length = a->cu[sequence + 1] - first;
-        for (int64_t j = 0; j < length; j++) {
-            memset(at(a->dk, first + j, head * dim), 0, (size_t)dim * sizeof(float));
-            memset(at(a->dv, first + j, head * dim), 0, (size_t)dim * sizeof(float));
-        }
-        for (int64_t i = 0; i < length; i++) {
-            int64_t count = a->heads.causal ? i + 1 : length;
-            for (int g = 0; g < group; g++) {
-                attend_backward(a, first + i, (int)head * group + g, first, count);
-            }
-        }
+    size_t head_bytes = (size_t)(pages * xr_head_page_floats(heads.head_dim)) * sizeof(float);
+    if (head_bytes == 0) return;
+    int64_t most_heads = XR_MAX(1, (int64_t)(ROUND_BYTES / head_bytes));
+    most_heads = XR_MIN(most_heads, heads.kv_heads);
+    size_t table = (size_t)round_up((a.sequences + 1) * (int64_t)sizeof(int64_t), 64);
+    int64_t *first_page = xr_cpu_shared_scratch(b, table + head_bytes * (size_t)most_heads);
+    a.packed = (float *)(void *)((char *)first_page + table);
+    a.first_page = first_page;
+    first_page[0] = 0;
+    for (int64_t s = 0; s < a.sequences; s++) {
+        first_page[s + 1] =
+            first_page[s] + round_up(a.cu[s + 1] - a.cu[s], XR_KV_PAGE) / XR_KV_PAGE;
     }
-}
-
-void xr_cpu_attention_backward(XrBackend *b, const XrTensor *dq, const XrTensor *dk,
-                               const XrTensor *dv, const XrTensor *dout, const XrTensor *q,
-                               const XrTensor *k, const XrTensor *v, const XrTensor *out,
-                               const XrTensor *lse, XrSegments segments, XrHeads heads) {
-    xr_cpu_require_f32(q, "attention_backward");
-    Attention a = {.backend = b,
-                   .out = out,
-                   .lse = lse,
-                   .q = q,
-                   .k = k,
-                   .v = v,
-                   .dq = dq,
-                   .dk = dk,
-                   .dv = dv,
-                   .dout = dout,
-                   .cu = segments.cu->data,
-                   .heads = heads};
-    xr_cpu_parallel(b, (segments.cu->shape[0] - 1) * heads.kv_heads, 1, attend_heads_backward, &a);
+    for (; a.first_head < heads.kv_heads; a.first_head += most_heads) {
+        a.round_heads = XR_MIN(most_heads, heads.kv_heads - a.first_head);
+        xr_cpu_parallel(b, a.sequences * a.round_heads, 1, pack, &a);
+        attend_all(&a);
+    }
 }

@@ -75,6 +75,11 @@ static inline Vec vec_fma(Vec a, Vec b, Vec c) {
 #endif
 }
 
+// a where `mask` is set (all bits of a lane or none), otherwise b.
+static inline Vec vec_choose(VecI mask, Vec a, Vec b) {
+    return (Vec)((mask & (VecI)a) | (~mask & (VecI)b));
+}
+
 // The greater of two; b where they are not ordered.
 static inline Vec vec_max(Vec a, Vec b) {
 #if defined(__AVX512F__)
@@ -82,8 +87,18 @@ static inline Vec vec_max(Vec a, Vec b) {
 #elif defined(__AVX2__)
     return (Vec)_mm256_max_ps((__m256)a, (__m256)b);
 #else
-    VecI greater = a > b;
-    return (Vec)((greater & (VecI)a) | (~greater & (VecI)b));
+    return vec_choose((VecI)(a > b), a, b);
+#endif
+}
+
+// 0, 1, 2, ...
+static inline VecI vec_lane_numbers(void) {
+#if XR_LANES == 16
+    return (VecI){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif XR_LANES == 8
+    return (VecI){0, 1, 2, 3, 4, 5, 6, 7};
+#else
+    return (VecI){0, 1, 2, 3};
 #endif
 }
 
@@ -117,7 +132,16 @@ static inline float vec_sum(Vec v) {
     return lanes[0];
 }
 
+// The greatest lane; which of NaN and numbers is not defined.
 static inline float vec_greatest(Vec v) {
+#if defined(__AVX512F__)
+    return _mm512_reduce_max_ps((__m512)v);
+#elif defined(__AVX2__)
+    __m128 half =
+        _mm_max_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+#else
     float lanes[XR_LANES];
     vec_store(lanes, v);
     for (int half = XR_LANES / 2; half > 0; half /= 2) {
@@ -126,6 +150,7 @@ static inline float vec_greatest(Vec v) {
         }
     }
     return lanes[0];
+#endif
 }
 
 // exp(x) for x <= 88, within 1 ulp; 0 below -87.3, where results would be denormal, and for

@@ -1,0 +1,217 @@
+#include "ref/attention_kernels.h"
+
+#include "ref/vector.h"
+#include "shared/base/memory.h" // defines: XR_MIN
+#include "shared/tensor/ops.h"  // defines: XR_KV_PAGE
+
+// A block's scores of one row are BLOCK vectors; GROUP vectors of a row of values are summed at
+// once.
+enum { BLOCK = XR_KV_PAGE / XR_LANES, GROUP = 4 };
+#if defined(__AVX512F__)
+enum { ROWS = 6 };
+#elif defined(__AVX2__)
+enum { ROWS = 3 };
+#elif defined(__aarch64__)
+enum { ROWS = 4 };
+#else
+enum { ROWS = 2 };
+#endif
+
+// Columns [column, column + vectors * XR_LANES) of a tile of a.b, added to `sum`:
+// sum[r, c] += sum_i a[r, i] b[i, c], i < depth in order.
+XR_INLINE void product_tile(float *sum, int64_t sum_stride, const float *a, int64_t a_stride,
+                            const float *b, int64_t b_stride, int64_t depth, int rows,
+                            int vectors) {
+    Vec acc[ROWS][GROUP];
+    XR_UNROLL for (int r = 0; r < rows; r++) {
+        XR_UNROLL for (int v = 0; v < vectors; v++) {
+            acc[r][v] = vec_load(sum + r * sum_stride + (int64_t)v * XR_LANES);
+        }
+    }
+    for (int64_t i = 0; i < depth; i++) {
+        Vec row[GROUP];
+        XR_UNROLL for (int v = 0; v < vectors; v++) {
+            row[v] = vec_load(b + i * b_stride + (int64_t)v * XR_LANES);
+        }
+        XR_UNROLL for (int r = 0; r < rows; r++) {
+            Vec factor = vec_set(a[r * a_stride + i]);
+            XR_UNROLL for (int v = 0; v < vectors; v++) {
+                acc[r][v] = vec_fma(factor, row[v], acc[r][v]);
+            }
+        }
+    }
+    XR_UNROLL for (int r = 0; r < rows; r++) {
+        XR_UNROLL for (int v = 0; v < vectors; v++) {
+            vec_store(sum + r * sum_stride + (int64_t)v * XR_LANES, acc[r][v]);
+        }
+    }
+}
+
+typedef struct Product {
+    float *sum;
+    const float *a, *b;
+    int64_t sum_stride, a_stride, b_stride, rows, depth;
+} Product;
+
+// All rows, at `column`, for a constant number of vectors.
+XR_INLINE void product_columns(const Product *p, int64_t column, int vectors) {
+    for (int64_t r = 0; r < p->rows; r += ROWS) {
+        float *sum = p->sum + r * p->sum_stride + column;
+        const float *a = p->a + r * p->a_stride, *b = p->b + column;
+#define TILE(rows)                                                                                 \
+    product_tile(sum, p->sum_stride, a, p->a_stride, b, p->b_stride, p->depth, rows, vectors)
+        switch (XR_MIN(ROWS, p->rows - r)) {
+        case 1:
+            TILE(1);
+            break;
+        case 2:
+            TILE(2);
+            break;
+#if XR_LANES > 4 || defined(__aarch64__)
+        case 3:
+            TILE(3);
+            break;
+#endif
+#if XR_LANES > 8 || defined(__aarch64__)
+        case 4:
+            TILE(4);
+            break;
+#endif
+#if XR_LANES > 8
+        case 5:
+            TILE(5);
+            break;
+        case 6:
+            TILE(6);
+            break;
+#endif
+        default:
+            __builtin_unreachable();
+        }
+#undef TILE
+    }
+}
+
+// `width` is a multiple of XR_LANES.
+static void product(const Product *p, int64_t width) {
+    int64_t vectors = width / XR_LANES, groups = (vectors + GROUP - 1) / GROUP;
+    int64_t size = groups ? (vectors + groups - 1) / groups : 0; // as even as can be
+    for (int64_t v = 0; v < vectors; v += size) {
+        switch (XR_MIN(size, vectors - v)) {
+        case 1:
+            product_columns(p, v * XR_LANES, 1);
+            break;
+        case 2:
+            product_columns(p, v * XR_LANES, 2);
+            break;
+        case 3:
+            product_columns(p, v * XR_LANES, 3);
+            break;
+        default:
+            product_columns(p, v * XR_LANES, 4);
+            break;
+        }
+    }
+}
+
+static void scores(float *s, const float *q, int64_t q_stride, int64_t rows, int64_t dim,
+                   const float *keys) {
+    memset(s, 0, (size_t)rows * XR_KV_PAGE * sizeof *s);
+    Product p = {s, q, keys, XR_KV_PAGE, q_stride, XR_KV_PAGE, rows, dim};
+    product(&p, XR_KV_PAGE);
+}
+
+static void accumulate(float *sum, const float *a, int64_t rows, const float *values, int64_t width,
+                       int64_t count) {
+    Product p = {sum, a, values, width, XR_KV_PAGE, width, rows, count};
+    product(&p, width);
+}
+
+// The scores of a row's block, those that it does not see replaced.
+XR_INLINE void load_seen(Vec block[BLOCK], const float *s, int32_t seen, float otherwise) {
+    XR_UNROLL for (int v = 0; v < BLOCK; v++) block[v] = vec_load(s + (ptrdiff_t)v * XR_LANES);
+    if (seen >= XR_KV_PAGE) return;
+    XR_UNROLL for (int v = 0; v < BLOCK; v++) {
+        VecI hidden = vec_lane_numbers() >= seen - v * XR_LANES;
+        block[v] = vec_choose(hidden, vec_set(otherwise), block[v]);
+    }
+}
+
+XR_INLINE void rescale(float *row, int64_t count, float factor) {
+    for (int64_t i = 0; i < count; i += XR_LANES) vec_store(row + i, vec_load(row + i) * factor);
+}
+
+static void softmax(float *s, const XrSoftmaxState *state, const int32_t *seen, int64_t rows,
+                    int64_t width) {
+    for (int64_t r = 0; r < rows; r++, s += XR_KV_PAGE) {
+        float *sum = state->sum + r * XR_KV_PAGE;
+        Vec block[BLOCK], most = vec_set(-INFINITY);
+        load_seen(block, s, seen[r], -INFINITY);
+        XR_UNROLL for (int v = 0; v < BLOCK; v++) most = vec_max(block[v], most);
+        float top = vec_greatest(most);
+        if (top > state->top[r]) {
+            float factor = vec_exp(vec_set(state->top[r] - top))[0];
+            state->top[r] = top;
+            rescale(sum, XR_KV_PAGE, factor);
+            rescale(state->value + r * width, width, factor);
+        }
+        XR_UNROLL for (int v = 0; v < BLOCK; v++) {
+            Vec e = vec_exp(block[v] - state->top[r]);
+            vec_store(s + (ptrdiff_t)v * XR_LANES, e);
+            vec_store(sum + (ptrdiff_t)v * XR_LANES, vec_load(sum + (ptrdiff_t)v * XR_LANES) + e);
+        }
+    }
+}
+
+static void probabilities(float *s, const float *lse, const int32_t *seen, int64_t rows) {
+    for (int64_t r = 0; r < rows; r++, s += XR_KV_PAGE) {
+        Vec block[BLOCK];
+        load_seen(block, s, seen[r], -INFINITY);
+        XR_UNROLL for (int v = 0; v < BLOCK; v++) {
+            vec_store(s + (ptrdiff_t)v * XR_LANES, vec_exp(block[v] - lse[r]));
+        }
+    }
+}
+
+static void score_gradients(float *ds, const float *p, const float *dot, int64_t rows) {
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t j = 0; j < XR_KV_PAGE; j++, ds++, p++) *ds = *p * (*ds - dot[r]);
+    }
+}
+
+// Squares of four by four through registers; what is left over one by one.
+static void transpose(float *to, const float *from, int64_t from_stride, int64_t count,
+                      int64_t dim) {
+    int64_t rows = 0, columns = 0;
+#if defined(__x86_64__)
+    rows = count / 4 * 4;
+    columns = dim / 4 * 4;
+    for (int64_t j = 0; j < rows; j += 4) {
+        const float *row = from + j * from_stride;
+        for (int64_t d = 0; d < columns; d += 4) {
+            __m128 a = _mm_loadu_ps(row + d), b = _mm_loadu_ps(row + from_stride + d);
+            __m128 c = _mm_loadu_ps(row + 2 * from_stride + d);
+            __m128 e = _mm_loadu_ps(row + 3 * from_stride + d);
+            _MM_TRANSPOSE4_PS(a, b, c, e);
+            _mm_storeu_ps(to + d * XR_KV_PAGE + j, a);
+            _mm_storeu_ps(to + (d + 1) * XR_KV_PAGE + j, b);
+            _mm_storeu_ps(to + (d + 2) * XR_KV_PAGE + j, c);
+            _mm_storeu_ps(to + (d + 3) * XR_KV_PAGE + j, e);
+        }
+    }
+#endif
+    for (int64_t j = 0; j < count; j++) {
+        for (int64_t d = j < rows ? columns : 0; d < dim; d++) {
+            to[d * XR_KV_PAGE + j] = from[j * from_stride + d];
+        }
+    }
+}
+
+const XrAttentionKernels XR_KERNEL(xr_attention_kernels) = {
+    .scores = scores,
+    .softmax = softmax,
+    .accumulate = accumulate,
+    .probabilities = probabilities,
+    .score_gradients = score_gradients,
+    .transpose = transpose,
+};
