@@ -1,130 +1,21 @@
 #include "ref/attention_kernels.h"
 
-#include "ref/vector.h"
-#include "shared/base/memory.h" // defines: XR_MIN
-#include "shared/tensor/ops.h"  // defines: XR_KV_PAGE
+#include "ref/outer_product.h"
+#include "shared/tensor/ops.h" // defines: XR_KV_PAGE
 
-// A block's scores of one row are BLOCK vectors; GROUP vectors of a row of values are summed at
-// once.
-enum { BLOCK = XR_KV_PAGE / XR_LANES, GROUP = 4 };
-#if defined(__AVX512F__)
-enum { ROWS = 6 };
-#elif defined(__AVX2__)
-enum { ROWS = 3 };
-#elif defined(__aarch64__)
-enum { ROWS = 4 };
-#else
-enum { ROWS = 2 };
-#endif
-
-// Columns [column, column + vectors * XR_LANES) of a tile of a.b, added to `sum`:
-// sum[r, c] += sum_i a[r, i] b[i, c], i < depth in order.
-XR_INLINE void product_tile(float *sum, int64_t sum_stride, const float *a, int64_t a_stride,
-                            const float *b, int64_t b_stride, int64_t depth, int rows,
-                            int vectors) {
-    Vec acc[ROWS][GROUP];
-    XR_UNROLL for (int r = 0; r < rows; r++) {
-        XR_UNROLL for (int v = 0; v < vectors; v++) {
-            acc[r][v] = vec_load(sum + r * sum_stride + (int64_t)v * XR_LANES);
-        }
-    }
-    for (int64_t i = 0; i < depth; i++) {
-        Vec row[GROUP];
-        XR_UNROLL for (int v = 0; v < vectors; v++) {
-            row[v] = vec_load(b + i * b_stride + (int64_t)v * XR_LANES);
-        }
-        XR_UNROLL for (int r = 0; r < rows; r++) {
-            Vec factor = vec_set(a[r * a_stride + i]);
-            XR_UNROLL for (int v = 0; v < vectors; v++) {
-                acc[r][v] = vec_fma(factor, row[v], acc[r][v]);
-            }
-        }
-    }
-    XR_UNROLL for (int r = 0; r < rows; r++) {
-        XR_UNROLL for (int v = 0; v < vectors; v++) {
-            vec_store(sum + r * sum_stride + (int64_t)v * XR_LANES, acc[r][v]);
-        }
-    }
-}
-
-typedef struct Product {
-    float *sum;
-    const float *a, *b;
-    int64_t sum_stride, a_stride, b_stride, rows, depth;
-} Product;
-
-// All rows, at `column`, for a constant number of vectors.
-XR_INLINE void product_columns(const Product *p, int64_t column, int vectors) {
-    for (int64_t r = 0; r < p->rows; r += ROWS) {
-        float *sum = p->sum + r * p->sum_stride + column;
-        const float *a = p->a + r * p->a_stride, *b = p->b + column;
-#define TILE(rows)                                                                                 \
-    product_tile(sum, p->sum_stride, a, p->a_stride, b, p->b_stride, p->depth, rows, vectors)
-        switch (XR_MIN(ROWS, p->rows - r)) {
-        case 1:
-            TILE(1);
-            break;
-        case 2:
-            TILE(2);
-            break;
-#if XR_LANES > 4 || defined(__aarch64__)
-        case 3:
-            TILE(3);
-            break;
-#endif
-#if XR_LANES > 8 || defined(__aarch64__)
-        case 4:
-            TILE(4);
-            break;
-#endif
-#if XR_LANES > 8
-        case 5:
-            TILE(5);
-            break;
-        case 6:
-            TILE(6);
-            break;
-#endif
-        default:
-            __builtin_unreachable();
-        }
-#undef TILE
-    }
-}
-
-// `width` is a multiple of XR_LANES.
-static void product(const Product *p, int64_t width) {
-    int64_t vectors = width / XR_LANES, groups = (vectors + GROUP - 1) / GROUP;
-    int64_t size = groups ? (vectors + groups - 1) / groups : 0; // as even as can be
-    for (int64_t v = 0; v < vectors; v += size) {
-        switch (XR_MIN(size, vectors - v)) {
-        case 1:
-            product_columns(p, v * XR_LANES, 1);
-            break;
-        case 2:
-            product_columns(p, v * XR_LANES, 2);
-            break;
-        case 3:
-            product_columns(p, v * XR_LANES, 3);
-            break;
-        default:
-            product_columns(p, v * XR_LANES, 4);
-            break;
-        }
-    }
-}
+enum { BLOCK = XR_KV_PAGE / XR_LANES }; // vectors of a row's scores
 
 static void scores(float *s, const float *q, int64_t q_stride, int64_t rows, int64_t dim,
                    const float *keys) {
     memset(s, 0, (size_t)rows * XR_KV_PAGE * sizeof *s);
-    Product p = {s, q, keys, XR_KV_PAGE, q_stride, XR_KV_PAGE, rows, dim};
-    product(&p, XR_KV_PAGE);
+    Outer o = {s, q, keys, XR_KV_PAGE, q_stride, 1, XR_KV_PAGE, rows, dim};
+    outer_product(&o, XR_KV_PAGE);
 }
 
 static void accumulate(float *sum, const float *a, int64_t rows, const float *values, int64_t width,
                        int64_t count) {
-    Product p = {sum, a, values, width, XR_KV_PAGE, width, rows, count};
-    product(&p, width);
+    Outer o = {sum, a, values, width, XR_KV_PAGE, 1, width, rows, count};
+    outer_product(&o, width);
 }
 
 // The scores of a row's block, those that it does not see replaced.

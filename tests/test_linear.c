@@ -1,0 +1,206 @@
+// linear and its gradients (ref/linear.c).
+#include "tests/support/ops.h"
+
+#include "shared/base/memory.h"
+
+#include <cblas.h> // defines: cblas_sgemm
+#include <math.h>
+#include <stdlib.h>
+
+// [T, N, K]: around the tiles of 2 to 6 rows by 4 columns, blocks of 12 and 192 rows, 16 and 64
+// columns, and chunks of K of 1,024.
+static const XrShape SHAPES[] = {
+    XR_SHAPE(0, 5, 7),    XR_SHAPE(1, 1, 1),      XR_SHAPE(1, 129, 127),  XR_SHAPE(2, 3, 1025),
+    XR_SHAPE(5, 31, 33),  XR_SHAPE(12, 33, 32),   XR_SHAPE(13, 65, 31),   XR_SHAPE(33, 129, 129),
+    XR_SHAPE(127, 7, 96), XR_SHAPE(193, 66, 130), XR_SHAPE(14, 64, 2051), {0}};
+
+// ---- linear ----
+
+static void build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_activation(run, "y", XR_OUT, n[0], n[1]);
+    xr_activation(run, "x", XR_IN, n[0], n[2]);
+    xr_weight(run, "w", XR_IN, n[1], n[2]);
+    xr_weight(run, "bias", XR_IN, n[1], XR_1D)->optional = true;
+}
+
+static void reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *x = xr_values(run, "x"), *w = xr_values(run, "w");
+    const double *bias = run->variant == XR_MINIMAL ? NULL : xr_values(run, "bias");
+    double *y = xr_expect(run, "y");
+    for (int64_t t = 0; t < n[0]; t++) {
+        for (int64_t i = 0; i < n[1]; i++) {
+            double sum = bias ? bias[i] : 0;
+            for (int64_t k = 0; k < n[2]; k++) sum += x[t * n[2] + k] * w[i * n[2] + k];
+            y[t * n[1] + i] = sum;
+        }
+    }
+}
+
+static void call(XrOpRun *run, XrBackend *b) {
+    xr_linear(b, xr_t(run, "y"), xr_t(run, "x"), xr_t(run, "w"), xr_t(run, "bias"));
+}
+
+const XrOpTest xr_op_test_linear = {.op = "linear",
+                                    .shapes = SHAPES,
+                                    .types = XR_TYPES_WEIGHTS,
+                                    .variants = XR_STRIDED | XR_MINIMAL,
+                                    .independent_rows = true,
+                                    .build = build,
+                                    .reference = reference,
+                                    .call = call};
+
+// ---- linear_backward_input; the variant "aliased" stands for accumulation ----
+
+static void input_build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_activation(run, "dx", run->variant == XR_ALIASED ? XR_INOUT : XR_OUT, n[0], n[2]);
+    xr_activation(run, "dy", XR_IN, n[0], n[1]);
+    xr_weight(run, "w", XR_IN, n[1], n[2]);
+}
+
+static void input_reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *dy = xr_values(run, "dy"), *w = xr_values(run, "w");
+    double *dx = xr_expect(run, "dx");
+    for (int64_t t = 0; t < n[0]; t++) {
+        for (int64_t i = 0; i < n[1]; i++) {
+            for (int64_t k = 0; k < n[2]; k++) {
+                dx[t * n[2] + k] += dy[t * n[1] + i] * w[i * n[2] + k];
+            }
+        }
+    }
+}
+
+static void input_call(XrOpRun *run, XrBackend *b) {
+    xr_linear_backward_input(b, xr_t(run, "dx"), xr_t(run, "dy"), xr_t(run, "w"),
+                             run->variant == XR_ALIASED);
+}
+
+const XrOpTest xr_op_test_linear_backward_input = {.op = "linear_backward_input",
+                                                   .shapes = SHAPES,
+                                                   .types = XR_TYPES_WEIGHTS,
+                                                   .variants = XR_STRIDED | XR_ALIASED,
+                                                   .independent_rows = true,
+                                                   .build = input_build,
+                                                   .reference = input_reference,
+                                                   .call = input_call};
+
+// ---- linear_backward_weight ----
+
+static void weight_build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_plain(run, "dw", XR_INOUT, XR_F32, n[1], n[2]);
+    xr_plain(run, "dbias", XR_INOUT, XR_F32, n[1], XR_1D)->optional = true;
+    xr_activation(run, "dy", XR_IN, n[0], n[1]);
+    xr_activation(run, "x", XR_IN, n[0], n[2]);
+}
+
+static void weight_reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *dy = xr_values(run, "dy"), *x = xr_values(run, "x");
+    double *dw = xr_expect(run, "dw"), *dbias = xr_expect(run, "dbias");
+    xr_arg(run, "dbias")->scale = sqrt((double)n[0]); // terms of [-1,1) that cancel
+    for (int64_t t = 0; t < n[0]; t++) {
+        for (int64_t i = 0; i < n[1]; i++) {
+            dbias[i] += dy[t * n[1] + i];
+            for (int64_t k = 0; k < n[2]; k++) {
+                dw[i * n[2] + k] += dy[t * n[1] + i] * x[t * n[2] + k];
+            }
+        }
+    }
+}
+
+static void weight_call(XrOpRun *run, XrBackend *b) {
+    xr_linear_backward_weight(b, xr_t(run, "dw"), xr_t(run, "dbias"), xr_t(run, "dy"),
+                              xr_t(run, "x"));
+}
+
+const XrOpTest xr_op_test_linear_backward_weight = {.op = "linear_backward_weight",
+                                                    .shapes = SHAPES,
+                                                    .types = XR_TYPES_F32,
+                                                    .variants = XR_STRIDED | XR_MINIMAL,
+                                                    .build = weight_build,
+                                                    .reference = weight_reference,
+                                                    .call = weight_call};
+
+// ---- what rows cannot say ----
+
+static float noise(int64_t i) {
+    uint64_t x = (uint64_t)i * 0x9E3779B97F4A7C15u;
+    return (float)((x ^ x >> 29) * 0xBF58476D1CE4E5B9u >> 40) * 0x1p-23f - 1;
+}
+
+static float *numbers(int64_t count) {
+    float *x = xr_alloc_aligned((size_t)count * sizeof *x);
+    for (int64_t i = 0; i < count; i++) x[i] = noise(i + count);
+    return x;
+}
+
+// Each row of a batch of any size, on any number of threads, has the bits that it has alone.
+static void same_bits_in_every_batch(void **state) {
+    enum { MOST = 40, N = 77, K = 1500 };
+    float *x = numbers((int64_t)MOST * K), *w = numbers((int64_t)N * K);
+    float alone[MOST][N], batch[MOST][N];
+    for (int type = XR_F32; type <= XR_F16; type++) {
+        XrTensor weight = xr_tensor2((XrDType)type, w, N, K); // as 2-byte numbers: any bits
+        if (type != XR_F32) {
+            for (int64_t i = 0; i < (int64_t)N * K; i++) {
+                // signs, exponents around 1 and all mantissas, in either format
+                ((uint16_t *)w)[i] =
+                    (uint16_t)((type == XR_BF16 ? 0x3f00 : 0x3800) | (i * 37 & 0x80ff));
+            }
+        }
+        for (int t = 0; t < MOST; t++) {
+            XrTensor row = xr_tensor2(XR_F32, x + (int64_t)t * K, 1, K);
+            XrTensor y = xr_tensor2(XR_F32, alone[t], 1, N);
+            xr_linear(xr_test_cpu(1), &y, &row, &weight, NULL);
+        }
+        for (int count = 1; count <= MOST; count++) {
+            XrTensor rows = xr_tensor2(XR_F32, x, count, K),
+                     y = xr_tensor2(XR_F32, batch, count, N);
+            memset(batch, 0xff, sizeof batch);
+            xr_linear(xr_test_cpu(count % 2 ? 1 : 3), &y, &rows, &weight, NULL);
+            assert_memory_equal(alone, batch, (size_t)count * sizeof *batch);
+        }
+    }
+    free(x);
+    free(w);
+}
+
+static void near(const float *got, const float *want, int64_t count, float scale) {
+    for (int64_t i = 0; i < count; i++) {
+        if (fabsf(got[i] - want[i]) <= 1e-5f * scale) continue;
+        fail_msg("[%lld] is %.9g, OpenBLAS has %.9g", (long long)i, (double)got[i],
+                 (double)want[i]);
+    }
+}
+
+// Sizes that rows in double would take long for.
+static void agrees_with_openblas(void **state) {
+    enum { T = 333, N = 515, K = 1111 };
+    float *x = numbers((int64_t)T * K), *w = numbers((int64_t)N * K), *dy = numbers((int64_t)T * N);
+    float *y = numbers((int64_t)T * N), *want = numbers((int64_t)N * K);
+    float *dx = numbers((int64_t)T * K), *dw = numbers((int64_t)N * K);
+    XrTensor xt = xr_tensor2(XR_F32, x, T, K), wt = xr_tensor2(XR_F32, w, N, K);
+    XrTensor yt = xr_tensor2(XR_F32, y, T, N), dyt = xr_tensor2(XR_F32, dy, T, N);
+    XrTensor dxt = xr_tensor2(XR_F32, dx, T, K), dwt = xr_tensor2(XR_F32, dw, N, K);
+    xr_linear(xr_test_cpu(3), &yt, &xt, &wt, NULL);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, T, N, K, 1, x, K, w, K, 0, want, N);
+    near(y, want, (int64_t)T * N, sqrtf(K));
+    xr_linear_backward_input(xr_test_cpu(3), &dxt, &dyt, &wt, false);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, T, K, N, 1, dy, N, w, K, 0, want, K);
+    near(dx, want, (int64_t)T * K, sqrtf(N));
+    memcpy(want, dw, (size_t)N * K * sizeof *dw);
+    xr_linear_backward_weight(xr_test_cpu(3), &dwt, NULL, &dyt, &xt);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, N, K, T, 1, dy, N, x, K, 1, want, K);
+    near(dw, want, (int64_t)N * K, sqrtf(T));
+    float *all[] = {x, w, dy, y, want, dx, dw};
+    for (size_t i = 0; i < XR_COUNT(all); i++) free(all[i]);
+}
+
+static const XrOpTest *const TESTS[] = {&xr_op_test_linear, &xr_op_test_linear_backward_input,
+                                        &xr_op_test_linear_backward_weight};
+XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_in_every_batch),
+                cmocka_unit_test(agrees_with_openblas))

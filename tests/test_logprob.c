@@ -1,0 +1,267 @@
+// logprob and its gradient (ref/logprob.c), and the reduction of rows (ref/softmax.c).
+#include "tests/support/ops.h"
+
+#include "ref/softmax.h"
+#include "ref/vector.h" // defines: vec_exp
+#include "shared/base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const XrShape SHAPES[] = { // [T, D, V]
+    XR_SHAPE(0, 8, 5),
+    XR_SHAPE(1, 1, 1),
+    XR_SHAPE(3, 33, 31),
+    XR_SHAPE(33, 16, 32),
+    XR_SHAPE(7, 65, 257),
+    XR_SHAPE(31, 129, 1031),
+    {0}};
+static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 8, 5),    XR_SHAPE(1, 1, 1),
+                                      XR_SHAPE(3, 33, 31),  XR_SHAPE(33, 16, 32),
+                                      XR_SHAPE(7, 65, 257), {0}};
+static const double TEMPERATURE = 0.75; // exact in f32
+
+static XrArg *list(XrOpRun *run, const char *name, XrRole role) {
+    XrArg *arg = xr_plain(run, name, role, XR_F32, run->shape->n[0], XR_1D);
+    arg->by_row = true;
+    return arg;
+}
+
+static void set_targets(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    XrArg *targets = xr_plain(run, "targets", XR_IN, XR_I32, n[0], XR_1D);
+    targets->by_row = true;
+    for (int64_t t = 0; t < n[0]; t++) {
+        xr_set(targets, t, t % 4 == 3 ? -1 - (double)(t % 2) : (double)(t * 67 % n[2]));
+    }
+}
+
+typedef struct Row {
+    double lse, entropy;
+    double *z; // [V]
+} Row;
+
+// Row t of softmax(hidden head^T / temperature).
+static Row row_of(const XrOpRun *run, int64_t t) {
+    int64_t D = run->shape->n[1], V = run->shape->n[2];
+    const double *hidden = xr_values(run, "hidden"), *head = xr_values(run, "head");
+    Row row = {.z = xr_calloc((size_t)V, sizeof *row.z)};
+    double top = -INFINITY, sum = 0;
+    for (int64_t v = 0; v < V; v++) {
+        for (int64_t d = 0; d < D; d++) row.z[v] += hidden[t * D + d] * head[v * D + d];
+        row.z[v] /= TEMPERATURE;
+        top = fmax(top, row.z[v]);
+    }
+    for (int64_t v = 0; v < V; v++) sum += exp(row.z[v] - top);
+    row.lse = row.entropy = top + log(sum);
+    for (int64_t v = 0; v < V; v++) row.entropy -= exp(row.z[v] - row.lse) * row.z[v];
+    return row;
+}
+
+// ---- logprob ----
+
+static void build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    list(run, "logprob", XR_OUT);
+    list(run, "entropy", XR_OUT)->optional = true;
+    list(run, "lse", XR_OUT)->optional = true;
+    xr_activation(run, "hidden", XR_IN, n[0], n[1]);
+    xr_weight(run, "head", XR_IN, n[2], n[1]);
+    set_targets(run);
+}
+
+static void reference(XrOpRun *run) {
+    const double *targets = xr_values(run, "targets");
+    for (int64_t t = 0; t < run->shape->n[0]; t++) {
+        Row row = row_of(run, t);
+        xr_expect(run, "lse")[t] = row.lse;
+        xr_expect(run, "entropy")[t] = row.entropy;
+        xr_expect(run, "logprob")[t] = targets[t] < 0 ? 0 : row.z[(int64_t)targets[t]] - row.lse;
+        free(row.z);
+    }
+    // The entropy and the log-probability are differences of terms of the size of lse.
+    double size = 1 + log((double)run->shape->n[2]);
+    const char *const names[] = {"logprob", "entropy", "lse"};
+    for (int i = 0; i < 3; i++) xr_arg(run, names[i])->scale = size;
+}
+
+static void call(XrOpRun *run, XrBackend *b) {
+    xr_logprob(b, xr_t(run, "logprob"), xr_t(run, "entropy"), xr_t(run, "lse"), xr_t(run, "hidden"),
+               xr_t(run, "head"), xr_t(run, "targets"), (float)TEMPERATURE);
+}
+
+const XrOpTest xr_op_test_logprob = {.op = "logprob",
+                                     .shapes = SHAPES,
+                                     .types = XR_TYPES_WEIGHTS,
+                                     .variants = XR_STRIDED | XR_MINIMAL,
+                                     .independent_rows = true,
+                                     .build = build,
+                                     .reference = reference,
+                                     .call = call};
+
+// ---- logprob_backward ----
+
+static void back_build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    XrArg *dhidden = xr_activation(run, "dhidden", XR_OUT, n[0], n[1]);
+    XrArg *dhead = xr_plain(run, "dhead", XR_INOUT, XR_F32, n[2], n[1]);
+    dhead->optional = true;
+    list(run, "dlogprob", XR_IN);
+    XrArg *hidden = xr_activation(run, "hidden", XR_IN, n[0], n[1]);
+    XrArg *head = xr_weight(run, "head", XR_IN, n[2], n[1]);
+    set_targets(run);
+    XrArg *lse = list(run, "lse", XR_IN);
+    for (int64_t t = 0; t < n[0]; t++) {
+        Row row = row_of(run, t);
+        xr_set(lse, t, row.lse);
+        free(row.z);
+    }
+    xr_gradient(dhidden, hidden);
+    xr_gradient(dhead, head);
+}
+
+static void back_reference(XrOpRun *run) {
+    int64_t T = run->shape->n[0], D = run->shape->n[1], V = run->shape->n[2];
+    const double *hidden = xr_values(run, "hidden"), *head = xr_values(run, "head");
+    const double *targets = xr_values(run, "targets"), *dlogprob = xr_values(run, "dlogprob");
+    double *dhidden = xr_expect(run, "dhidden"), *dhead = xr_expect(run, "dhead");
+    for (int64_t t = 0; t < T; t++) {
+        if (targets[t] < 0) continue;
+        Row row = row_of(run, t);
+        for (int64_t v = 0; v < V; v++) {
+            double onehot = v == (int64_t)targets[t] ? 1 : 0;
+            double dz = dlogprob[t] * (onehot - exp(row.z[v] - row.lse)) / TEMPERATURE;
+            for (int64_t d = 0; d < D; d++) {
+                dhidden[t * D + d] += dz * head[v * D + d];
+                dhead[v * D + d] += dz * hidden[t * D + d];
+            }
+        }
+        free(row.z);
+    }
+}
+
+static double loss(XrOpRun *run) {
+    const double *targets = xr_values(run, "targets"), *dlogprob = xr_values(run, "dlogprob");
+    double total = 0;
+    for (int64_t t = 0; t < run->shape->n[0]; t++) {
+        if (targets[t] < 0) continue;
+        Row row = row_of(run, t);
+        total += dlogprob[t] * (row.z[(int64_t)targets[t]] - row.lse);
+        free(row.z);
+    }
+    return total;
+}
+
+static void back_call(XrOpRun *run, XrBackend *b) {
+    xr_logprob_backward(b, xr_t(run, "dhidden"), xr_t(run, "dhead"), xr_t(run, "dlogprob"),
+                        xr_t(run, "hidden"), xr_t(run, "head"), xr_t(run, "targets"),
+                        xr_t(run, "lse"), (float)TEMPERATURE);
+}
+
+const XrOpTest xr_op_test_logprob_backward = {.op = "logprob_backward",
+                                              .shapes = BACK_SHAPES,
+                                              .types = XR_TYPES_WEIGHTS,
+                                              .variants = XR_STRIDED | XR_MINIMAL,
+                                              .build = back_build,
+                                              .reference = back_reference,
+                                              .call = back_call,
+                                              .loss = loss};
+
+// ---- what rows cannot say ----
+
+static float noise(int64_t i) {
+    uint64_t x = (uint64_t)i * 0x9E3779B97F4A7C15u;
+    return (float)((x ^ x >> 29) * 0xBF58476D1CE4E5B9u >> 40) * 0x1p-23f - 1;
+}
+
+static float *numbers(int64_t count) {
+    float *x = xr_alloc_aligned((size_t)count * sizeof *x);
+    for (int64_t i = 0; i < count; i++) x[i] = noise(i + count);
+    return x;
+}
+
+// More rows of a real vocabulary than one chunk of logits holds; the bits are those of the
+// product, divided, reduced row by row.
+static void same_bits_as_logits(void **state) {
+    enum { T = 60, D = 12, V = 151936 };
+    const float temperature = 0.6f;
+    float *hidden = numbers((int64_t)T * D), *head = numbers((int64_t)V * D);
+    float logprob[T], entropy[T], lse[T];
+    int32_t targets[T];
+    for (int t = 0; t < T; t++) targets[t] = (t * 7919) % V;
+    XrTensor x = xr_tensor2(XR_F32, hidden, T, D), w = xr_tensor2(XR_F32, head, V, D);
+    XrTensor lp = xr_tensor1(XR_F32, logprob, T), e = xr_tensor1(XR_F32, entropy, T);
+    XrTensor l = xr_tensor1(XR_F32, lse, T), ids = xr_tensor1(XR_I32, targets, T);
+    xr_logprob(xr_test_cpu(3), &lp, &e, &l, &x, &w, &ids, temperature);
+    float *z = numbers(V);
+    for (int t = 0; t < T; t++) {
+        XrTensor row = xr_rows(&x, t, 1), y = xr_tensor2(XR_F32, z, 1, V);
+        xr_linear(xr_test_cpu(1), &y, &row, &w, NULL);
+        for (int v = 0; v < V; v++) z[v] /= temperature;
+        float want = z[targets[t]] - xr_cpu_row_lse(z, V);
+        assert_memory_equal(&logprob[t], &want, sizeof want);
+        assert_true(entropy[t] > 0 && entropy[t] < logf(V));
+    }
+    free(hidden);
+    free(head);
+    free(z);
+}
+
+// More rows than one chunk of the backward pass has: the sum of gradients over a row's vocabulary
+// is zero whatever the chunks, and so is dhidden of a head with equal rows.
+static void backward_over_many_rows(void **state) {
+    enum { T = 1500, D = 4, V = 9001 };
+    float *hidden = numbers((int64_t)T * D), *head = numbers((int64_t)V * D);
+    float *dhidden = numbers((int64_t)T * D), *dhead = xr_calloc((size_t)V * D, sizeof *dhead);
+    float *given = numbers(T), *lse = numbers(T), *logprob = numbers(T);
+    int32_t *targets = xr_calloc(T, sizeof *targets);
+    for (int t = 0; t < T; t++) targets[t] = (t * 7919) % V;
+    XrTensor x = xr_tensor2(XR_F32, hidden, T, D), w = xr_tensor2(XR_F32, head, V, D);
+    XrTensor dx = xr_tensor2(XR_F32, dhidden, T, D), dw = xr_tensor2(XR_F32, dhead, V, D);
+    XrTensor l = xr_tensor1(XR_F32, lse, T), ids = xr_tensor1(XR_I32, targets, T);
+    XrTensor lp = xr_tensor1(XR_F32, logprob, T), g = xr_tensor1(XR_F32, given, T);
+    xr_logprob(xr_test_cpu(3), &lp, NULL, &l, &x, &w, &ids, 1);
+    xr_logprob_backward(xr_test_cpu(3), &dx, &dw, &g, &x, &w, &ids, &l, 1);
+    for (int d = 0; d < D; d++) {
+        double sum = 0;
+        for (int v = 0; v < V; v++) sum += (double)dhead[(int64_t)v * D + d];
+        assert_true(fabs(sum) < 1e-4);
+    }
+    for (int t = 0; t < T; t += 101) { // each row alone
+        float alone[D];
+        XrTensor one = xr_tensor2(XR_F32, alone, 1, D), xt = xr_rows(&x, t, 1);
+        XrTensor gt = xr_rows(&g, t, 1), it = xr_rows(&ids, t, 1), lt = xr_rows(&l, t, 1);
+        xr_logprob_backward(xr_test_cpu(1), &one, NULL, &gt, &xt, &w, &it, &lt, 1);
+        for (int d = 0; d < D; d++) {
+            assert_true(fabsf(alone[d] - dhidden[(int64_t)t * D + d]) < 1e-5f);
+        }
+    }
+    void *all[] = {hidden, head, dhidden, dhead, given, lse, logprob, targets};
+    for (size_t i = 0; i < XR_COUNT(all); i++) free(all[i]);
+}
+
+static void reduction_of_hard_rows(void **state) {
+    const float rows[][3] = {{1e30f, 1e30f, -1e30f}, {-INFINITY, 3, -INFINITY}, {-200, -200, -200}};
+    const double want[] = {1e30, 3, -200 + 1.0986122886681098};
+    for (int i = 0; i < 3; i++) {
+        assert_true(fabs((double)xr_cpu_row_lse(rows[i], 3) - want[i]) <= 1e-7 * fabs(want[i]));
+    }
+    const float none[] = {-INFINITY, -INFINITY}, bad[] = {1, NAN, 2};
+    assert_true(xr_cpu_row_lse(none, 2) == -INFINITY);
+    assert_true(isnan(xr_cpu_row_lse(bad, 3)));
+}
+
+static void exponential_within_two_ulp(void **state) {
+    for (int i = -8730; i <= 8800; i++) {
+        float x = (float)i * 0.01f;
+        double exact = exp((double)x), got = (double)vec_exp(vec_set(x))[0];
+        assert_true(fabs(got - exact) <= 2 * 0x1p-24 * 2 * exact);
+    }
+    assert_true(vec_exp(vec_set(-INFINITY))[0] == 0 && vec_exp(vec_set(-1e30f))[0] == 0);
+    assert_true(isnan(vec_exp(vec_set(NAN))[0]));
+}
+
+static const XrOpTest *const TESTS[] = {&xr_op_test_logprob, &xr_op_test_logprob_backward};
+XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_as_logits),
+                cmocka_unit_test(backward_over_many_rows), cmocka_unit_test(reduction_of_hard_rows),
+                cmocka_unit_test(exponential_within_two_ulp))
