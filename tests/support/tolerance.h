@@ -32,6 +32,8 @@ static const XrTolerance XR_TOLERANCES[] = {
     // Softmax and a weighted sum, both in f32.
     {"attention", NULL, 1e-6, 4e-6},
     {"attention_paged", NULL, 1e-6, 4e-6},
+    {"kv_write", NULL, 1e-6, 4e-6}, // as attention over what was written
+    {"kv_copy_pages", NULL, 1e-6, 4e-6},
     {"attention_backward", NULL, 1e-6, 1e-5},
     // An exponential of 2 ulp, a quotient, two products. sigmoid(g) is flushed to zero below
     // g = -87.3, where silu(g) is 1e-36.

@@ -1,0 +1,453 @@
+// attention, its gradient, and attention over a paged cache (ref/attention*.c).
+#include "tests/support/ops.h"
+
+#include "shared/base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+// [longest, heads, kv_heads, head_dim, causal]: four sequences of `longest`, 0, 1 and half as many
+// tokens. Around blocks of 32 keys, tiles of 2 to 6 rows, and widths that fill no vector.
+static const XrShape SHAPES[] = {
+    XR_SHAPE(0, 2, 1, 16, 1),  XR_SHAPE(1, 1, 1, 1, 1),     XR_SHAPE(31, 3, 1, 16, 1),
+    XR_SHAPE(32, 2, 2, 80, 0), XR_SHAPE(33, 7, 1, 33, 1),   XR_SHAPE(64, 4, 2, 64, 0),
+    XR_SHAPE(97, 6, 2, 24, 1), XR_SHAPE(130, 2, 1, 128, 1), {0}};
+
+typedef struct Shape {
+    int64_t longest, tokens;
+    XrHeads heads;
+    int32_t cu[5];
+} Shape;
+
+enum { SEQUENCES = 4 };
+
+static Shape shape_of(const XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    Shape s = {.longest = n[0],
+               .heads = {.heads = (int)n[1],
+                         .kv_heads = (int)n[2],
+                         .head_dim = (int)n[3],
+                         .scale = (float)(2 / sqrt((double)n[3])), // peaked enough to matter
+                         .causal = n[4] != 0}};
+    const int64_t lengths[SEQUENCES] = {n[0], 0, XR_MIN(1, n[0]), n[0] / 2};
+    for (int i = 0; i < SEQUENCES; i++) s.cu[i + 1] = s.cu[i] + (int32_t)lengths[i];
+    s.tokens = s.cu[SEQUENCES];
+    return s;
+}
+
+static int64_t width(const Shape *s) {
+    return (int64_t)s->heads.heads * s->heads.head_dim;
+}
+
+static int64_t kv_width(const Shape *s) {
+    return (int64_t)s->heads.kv_heads * s->heads.head_dim;
+}
+
+static void set_cu(XrOpRun *run, const Shape *s) {
+    XrArg *cu = xr_plain(run, "cu", XR_IN, XR_I32, SEQUENCES + 1, XR_1D);
+    for (int i = 0; i <= SEQUENCES; i++) xr_set(cu, i, s->cu[i]);
+}
+
+// Attention of one query head of one token, in double, over keys [first, first + count).
+static double attend(const Shape *s, const double *q, const double *k, const double *v,
+                     int64_t token, int h, int64_t first, int64_t count, double *out) {
+    int64_t dim = s->heads.head_dim, head = h / (s->heads.heads / s->heads.kv_heads);
+    double *p = xr_calloc((size_t)count, sizeof *p), top = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < count; j++) {
+        const double *key = k + (first + j) * kv_width(s) + head * dim;
+        for (int64_t d = 0; d < dim; d++) p[j] += q[token * width(s) + h * dim + d] * key[d];
+        p[j] *= (double)s->heads.scale;
+        top = fmax(top, p[j]);
+    }
+    for (int64_t j = 0; j < count; j++) sum += p[j] = exp(p[j] - top);
+    for (int64_t d = 0; d < dim; d++) {
+        double value = 0;
+        for (int64_t j = 0; j < count; j++) {
+            value += p[j] * v[(first + j) * kv_width(s) + head * dim + d];
+        }
+        out[d] = value / sum;
+    }
+    free(p);
+    return top + log(sum);
+}
+
+// Values of [-1,1) cancel in an output: their root mean square.
+static const double VALUE_SIZE = 0.577;
+
+// All of it; lse may be NULL.
+static void attend_all(const Shape *s, const double *q, const double *k, const double *v,
+                       double *out, double *lse) {
+    for (int i = 0; i < SEQUENCES; i++) {
+        int64_t length = s->cu[i + 1] - s->cu[i];
+        for (int64_t t = 0; t < length; t++) {
+            int64_t token = s->cu[i] + t;
+            for (int h = 0; h < s->heads.heads; h++) {
+                double l = attend(s, q, k, v, token, h, s->cu[i], s->heads.causal ? t + 1 : length,
+                                  out + token * width(s) + (int64_t)h * s->heads.head_dim);
+                if (lse) lse[token * s->heads.heads + h] = l;
+            }
+        }
+    }
+}
+
+// ---- attention ----
+
+static void build(XrOpRun *run) {
+    Shape s = shape_of(run);
+    xr_activation(run, "out", XR_OUT, s.tokens, width(&s));
+    xr_plain(run, "lse", XR_OUT, XR_F32, s.tokens, s.heads.heads)->optional = true;
+    xr_fill(xr_activation(run, "q", XR_IN, s.tokens, width(&s)), -3, 3);
+    xr_activation(run, "k", XR_IN, s.tokens, kv_width(&s));
+    xr_activation(run, "v", XR_IN, s.tokens, kv_width(&s));
+    set_cu(run, &s);
+}
+
+static void reference(XrOpRun *run) {
+    Shape s = shape_of(run);
+    attend_all(&s, xr_values(run, "q"), xr_values(run, "k"), xr_values(run, "v"),
+               xr_expect(run, "out"), xr_expect(run, "lse"));
+    xr_arg(run, "out")->scale = VALUE_SIZE;
+}
+
+static void call(XrOpRun *run, XrBackend *b) {
+    Shape s = shape_of(run);
+    xr_attention(b, xr_t(run, "out"), xr_t(run, "lse"), xr_t(run, "q"), xr_t(run, "k"),
+                 xr_t(run, "v"), (XrSegments){xr_t(run, "cu"), s.longest}, s.heads);
+}
+
+const XrOpTest xr_op_test_attention = {.op = "attention",
+                                       .shapes = SHAPES,
+                                       .types = XR_TYPES_F32,
+                                       .variants = XR_STRIDED | XR_MINIMAL,
+                                       .build = build,
+                                       .reference = reference,
+                                       .call = call};
+
+// ---- attention_backward ----
+
+static void back_build(XrOpRun *run) {
+    Shape s = shape_of(run);
+    XrArg *dq = xr_activation(run, "dq", XR_OUT, s.tokens, width(&s));
+    XrArg *dk = xr_activation(run, "dk", XR_OUT, s.tokens, kv_width(&s));
+    XrArg *dv = xr_activation(run, "dv", XR_OUT, s.tokens, kv_width(&s));
+    xr_activation(run, "dout", XR_IN, s.tokens, width(&s));
+    XrArg *q = xr_activation(run, "q", XR_IN, s.tokens, width(&s));
+    XrArg *k = xr_activation(run, "k", XR_IN, s.tokens, kv_width(&s));
+    XrArg *v = xr_activation(run, "v", XR_IN, s.tokens, kv_width(&s));
+    XrArg *out = xr_activation(run, "out", XR_IN, s.tokens, width(&s));
+    XrArg *lse = xr_plain(run, "lse", XR_IN, XR_F32, s.tokens, s.heads.heads);
+    attend_all(&s, q->value, k->value, v->value, out->value, lse->value);
+    for (int64_t i = 0; i < out->count; i++) xr_set(out, i, out->value[i]);
+    for (int64_t i = 0; i < lse->count; i++) xr_set(lse, i, lse->value[i]);
+    set_cu(run, &s);
+    xr_gradient(dq, q);
+    xr_gradient(dk, k);
+    xr_gradient(dv, v);
+}
+
+// One query head of one token; sums over tokens and over the heads of a group.
+static void differentiate(XrOpRun *run, const Shape *s, int64_t token, int h, int64_t first,
+                          int64_t count) {
+    int64_t dim = s->heads.head_dim, group = s->heads.heads / s->heads.kv_heads;
+    int64_t at = token * width(s) + h * dim;
+    const double *q = xr_values(run, "q") + at, *dout = xr_values(run, "dout") + at;
+    double *dq = xr_expect(run, "dq") + at, *out = xr_calloc((size_t)dim, sizeof *out), dot = 0;
+    double lse = attend(s, xr_values(run, "q"), xr_values(run, "k"), xr_values(run, "v"), token, h,
+                        first, count, out);
+    for (int64_t d = 0; d < dim; d++) dot += dout[d] * out[d];
+    for (int64_t j = 0; j < count; j++) {
+        int64_t key = (first + j) * kv_width(s) + h / group * dim;
+        const double *k = xr_values(run, "k") + key, *v = xr_values(run, "v") + key;
+        double z = 0, dp = 0;
+        for (int64_t d = 0; d < dim; d++) {
+            z += q[d] * k[d];
+            dp += dout[d] * v[d];
+        }
+        double p = exp(z * (double)s->heads.scale - lse), ds = p * (dp - dot);
+        for (int64_t d = 0; d < dim; d++) {
+            dq[d] += ds * k[d] * (double)s->heads.scale;
+            xr_expect(run, "dk")[key + d] += ds * q[d] * (double)s->heads.scale;
+            xr_expect(run, "dv")[key + d] += p * dout[d];
+        }
+    }
+    free(out);
+}
+
+static void back_reference(XrOpRun *run) {
+    Shape s = shape_of(run);
+    for (int i = 0; i < SEQUENCES; i++) {
+        int64_t length = s.cu[i + 1] - s.cu[i];
+        for (int64_t t = 0; t < length; t++) {
+            for (int h = 0; h < s.heads.heads; h++) {
+                differentiate(run, &s, s.cu[i] + t, h, s.cu[i], s.heads.causal ? t + 1 : length);
+            }
+        }
+    }
+}
+
+static double back_loss(XrOpRun *run) {
+    Shape s = shape_of(run);
+    double *out = xr_calloc((size_t)(s.tokens * width(&s)), sizeof *out), total = 0;
+    attend_all(&s, xr_values(run, "q"), xr_values(run, "k"), xr_values(run, "v"), out, NULL);
+    for (int64_t i = 0; i < s.tokens * width(&s); i++) total += out[i] * xr_values(run, "dout")[i];
+    free(out);
+    return total;
+}
+
+static void back_call(XrOpRun *run, XrBackend *b) {
+    Shape s = shape_of(run);
+    xr_attention_backward(b, xr_t(run, "dq"), xr_t(run, "dk"), xr_t(run, "dv"), xr_t(run, "dout"),
+                          xr_t(run, "q"), xr_t(run, "k"), xr_t(run, "v"), xr_t(run, "out"),
+                          xr_t(run, "lse"), (XrSegments){xr_t(run, "cu"), s.longest}, s.heads);
+}
+
+static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),  XR_SHAPE(1, 1, 1, 1, 1),
+                                      XR_SHAPE(31, 3, 1, 16, 1), XR_SHAPE(33, 2, 2, 33, 0),
+                                      XR_SHAPE(67, 6, 2, 24, 1), {0}};
+
+const XrOpTest xr_op_test_attention_backward = {.op = "attention_backward",
+                                                .shapes = BACK_SHAPES,
+                                                .types = XR_TYPES_F32,
+                                                .variants = XR_STRIDED,
+                                                .build = back_build,
+                                                .reference = back_reference,
+                                                .call = back_call,
+                                                .loss = back_loss};
+
+// ---- kv_write, kv_copy_pages and attention_paged are seen through attention over a cache: shape
+// [longest, heads, kv_heads, head_dim, 1], the queries being the last third of each sequence ----
+
+static const XrShape CACHE_SHAPES[] = {XR_SHAPE(1, 1, 1, 1, 1),
+                                       XR_SHAPE(31, 3, 1, 16, 1),
+                                       XR_SHAPE(33, 7, 1, 33, 1),
+                                       XR_SHAPE(64, 4, 2, 64, 1),
+                                       XR_SHAPE(97, 6, 2, 24, 1),
+                                       XR_SHAPE(130, 2, 1, 128, 1),
+                                       {0}};
+
+static int64_t queries_of(const Shape *s, int i) {
+    return (s->cu[i + 1] - s->cu[i] + 2) / 3;
+}
+
+static int64_t pages_a_sequence(const Shape *s) {
+    return s->longest / XR_KV_PAGE + 1;
+}
+
+static int64_t page_count(const Shape *s) {
+    return SEQUENCES * pages_a_sequence(s);
+}
+
+// Pages of the sequences lie in no order: 0, 5, 10... modulo a prime, and what is past `count` is
+// stepped over.
+static int32_t page_number(const Shape *s, int64_t i) {
+    const int64_t prime = 10007;
+    int64_t n = i;
+    do n = (n * 5003 + 17) % prime;
+    while (n >= page_count(s));
+    return (int32_t)n;
+}
+
+static void cache_build(XrOpRun *run) {
+    Shape s = shape_of(run);
+    int64_t queries = 0, most = pages_a_sequence(&s);
+    for (int i = 0; i < SEQUENCES; i++) queries += queries_of(&s, i);
+    xr_activation(run, "out", XR_OUT, queries, width(&s));
+    xr_fill(xr_activation(run, "q", XR_IN, queries, width(&s)), -3, 3);
+    xr_activation(run, "k", XR_IN, s.tokens, kv_width(&s));
+    xr_activation(run, "v", XR_IN, s.tokens, kv_width(&s));
+    XrArg *slots = xr_plain(run, "slots", XR_IN, XR_I32, s.tokens, XR_1D);
+    XrArg *cu = xr_plain(run, "cu", XR_IN, XR_I32, SEQUENCES + 1, XR_1D);
+    XrArg *pages = xr_plain(run, "pages", XR_IN, XR_I32, SEQUENCES, most);
+    XrArg *lengths = xr_plain(run, "lengths", XR_IN, XR_I32, SEQUENCES, XR_1D);
+    XrArg *moved = xr_plain(run, "moved", XR_IN, XR_I32, SEQUENCES, most);
+    for (int i = 0; i < SEQUENCES; i++) {
+        int64_t length = s.cu[i + 1] - s.cu[i];
+        xr_set(lengths, i, (double)length);
+        xr_set(cu, i + 1, cu->value[i] + (double)queries_of(&s, i));
+        for (int64_t p = 0; p < most; p++) {
+            int32_t page = page_number(&s, i * most + p);
+            bool used = p * XR_KV_PAGE < length; // entries past the end may hold anything
+            xr_set(pages, i * most + p, used ? page : -7);
+            xr_set(moved, i * most + p, used ? page + (double)page_count(&s) : 1e9);
+        }
+        for (int64_t t = 0; t < length; t++) {
+            int32_t page = page_number(&s, i * most + t / XR_KV_PAGE);
+            xr_set(slots, s.cu[i] + t, page * (double)XR_KV_PAGE + (double)(t % XR_KV_PAGE));
+        }
+    }
+}
+
+static void cache_reference(XrOpRun *run) {
+    Shape s = shape_of(run);
+    int64_t row = 0, dim = s.heads.head_dim;
+    xr_arg(run, "out")->scale = VALUE_SIZE;
+    for (int i = 0; i < SEQUENCES; i++) {
+        int64_t length = s.cu[i + 1] - s.cu[i], queries = queries_of(&s, i);
+        for (int64_t t = 0; t < queries; t++, row++) {
+            for (int h = 0; h < s.heads.heads; h++) {
+                attend(&s, xr_values(run, "q"), xr_values(run, "k"), xr_values(run, "v"), row, h,
+                       s.cu[i], length - queries + t + 1,
+                       xr_expect(run, "out") + row * width(&s) + h * dim);
+            }
+        }
+    }
+}
+
+// A cache full of NaN, into which k and v are then written.
+static XrKvCache filled_cache(XrOpRun *run, XrBackend *b) {
+    Shape s = shape_of(run);
+    XrKvCache cache = {
+        .pages = 2 * page_count(&s), .kv_heads = s.heads.kv_heads, .head_dim = s.heads.head_dim};
+    size_t bytes = (size_t)cache.pages * b->kv_page_bytes(b, cache.kv_heads, cache.head_dim);
+    XrError err;
+    cache.data = b->alloc(b, bytes, "cache", &err);
+    assert_non_null(cache.data);
+    void *paint = xr_malloc(bytes);
+    memset(paint, 0xff, bytes);
+    b->upload(b, cache.data, paint, bytes);
+    free(paint);
+    xr_kv_write(b, &cache, xr_t(run, "k"), xr_t(run, "v"), xr_t(run, "slots"));
+    return cache;
+}
+
+static void read_cache(XrOpRun *run, XrBackend *b, const XrKvCache *cache, const char *pages) {
+    Shape s = shape_of(run);
+    xr_attention_paged(b, xr_t(run, "out"), xr_t(run, "q"), cache,
+                       (XrSegments){xr_t(run, "cu"), (s.longest + 2) / 3},
+                       (XrPageTables){xr_t(run, pages), xr_t(run, "lengths"), s.longest}, s.heads);
+}
+
+static void paged_call(XrOpRun *run, XrBackend *b) {
+    XrKvCache cache = filled_cache(run, b);
+    read_cache(run, b, &cache, "pages");
+    b->free(b, cache.data);
+}
+
+// Pages are copied elsewhere, the originals overwritten with other keys, and the copies read.
+static void copy_call(XrOpRun *run, XrBackend *b) {
+    Shape s = shape_of(run);
+    XrKvCache cache = filled_cache(run, b);
+    int64_t count = page_count(&s);
+    XrTensor lists;
+    XrError err;
+    assert_true(xr_tensor_alloc(b, &lists, XR_I32, 2, (int64_t[]){2, count}, "pages", &err));
+    int32_t *host = xr_calloc((size_t)count * 2, sizeof *host);
+    for (int32_t i = 0; i < count; i++) {
+        host[i] = i;
+        host[count + i] = i + (int32_t)count;
+    }
+    xr_upload(b, &lists, host);
+    XrTensor from = xr_tensor1(XR_I32, lists.data, count);
+    XrTensor to = xr_tensor1(XR_I32, (int32_t *)lists.data + count, count);
+    xr_kv_copy_pages(b, &cache, &from, &to);
+    xr_kv_write(b, &cache, xr_t(run, "v"), xr_t(run, "k"), xr_t(run, "slots"));
+    read_cache(run, b, &cache, "moved");
+    free(host);
+    xr_tensor_free(b, &lists);
+    b->free(b, cache.data);
+}
+
+#define CACHE_TEST(name, calls)                                                                    \
+    const XrOpTest xr_op_test_##name = {.op = #name,                                               \
+                                        .shapes = CACHE_SHAPES,                                    \
+                                        .types = XR_TYPES_F32,                                     \
+                                        .variants = XR_STRIDED,                                    \
+                                        .build = cache_build,                                      \
+                                        .reference = cache_reference,                              \
+                                        .call = calls}
+CACHE_TEST(kv_write, paged_call);
+CACHE_TEST(attention_paged, paged_call);
+CACHE_TEST(kv_copy_pages, copy_call);
+
+// ---- bits ----
+
+typedef struct Bits {
+    XrHeads heads;
+    int64_t tokens; // of one sequence
+    float *q, *k, *v, *packed, *chunked;
+} Bits;
+
+static float noise(int64_t i) {
+    uint64_t x = (uint64_t)i * 0x9E3779B97F4A7C15u;
+    return (float)((x ^ x >> 29) * 0xBF58476D1CE4E5B9u >> 40) * 0x1p-22f - 2;
+}
+
+static float *numbers(int64_t count) {
+    float *x = xr_alloc_aligned((size_t)count * sizeof *x);
+    for (int64_t i = 0; i < count; i++) x[i] = noise(i + count);
+    return x;
+}
+
+static XrTensor rows(float *data, int64_t first, int64_t count, int64_t columns) {
+    return xr_tensor2(XR_F32, data + first * columns, count, columns);
+}
+
+// The whole sequence, `chunk` tokens at a time, over a cache whose pages lie backwards.
+static void run_chunks(const Bits *t, XrBackend *b, int64_t chunk) {
+    int64_t dim = t->heads.head_dim, width_kv = t->heads.kv_heads * dim;
+    int32_t pages[64], length, cu[2] = {0}, *slots = xr_calloc((size_t)t->tokens, sizeof *slots);
+    int64_t count = (t->tokens + XR_KV_PAGE - 1) / XR_KV_PAGE;
+    for (int64_t p = 0; p < count; p++) pages[p] = (int32_t)(count - 1 - p);
+    for (int64_t i = 0; i < t->tokens; i++) {
+        slots[i] = (int32_t)(pages[i / XR_KV_PAGE] * XR_KV_PAGE + i % XR_KV_PAGE);
+    }
+    XrKvCache cache = {.pages = count, .kv_heads = t->heads.kv_heads, .head_dim = (int)dim};
+    size_t bytes = (size_t)count * b->kv_page_bytes(b, cache.kv_heads, cache.head_dim);
+    cache.data = xr_alloc_aligned(bytes);
+    memset(cache.data, 0xff, bytes);
+    for (int64_t i = 0; i < t->tokens; i += chunk) {
+        int64_t some = XR_MIN(chunk, t->tokens - i);
+        XrTensor q = rows(t->q, i, some, t->heads.heads * dim), k = rows(t->k, i, some, width_kv);
+        XrTensor v = rows(t->v, i, some, width_kv), s = xr_tensor1(XR_I32, slots + i, some);
+        XrTensor out = rows(t->chunked, i, some, t->heads.heads * dim);
+        cu[1] = (int32_t)some;
+        length = (int32_t)(i + some);
+        XrTensor ct = xr_tensor1(XR_I32, cu, 2), lt = xr_tensor1(XR_I32, &length, 1);
+        XrTensor pt = xr_tensor2(XR_I32, pages, 1, count);
+        xr_kv_write(b, &cache, &k, &v, &s);
+        xr_attention_paged(b, &out, &q, &cache, (XrSegments){&ct, some},
+                           (XrPageTables){&pt, &lt, length}, t->heads);
+    }
+    free(cache.data);
+    free(slots);
+}
+
+static void same_bits(XrHeads heads, int64_t tokens) {
+    int64_t width_q = (int64_t)heads.heads * heads.head_dim;
+    int64_t width_kv = (int64_t)heads.kv_heads * heads.head_dim;
+    Bits t = {heads,
+              tokens,
+              numbers(tokens * width_q),
+              numbers(tokens * width_kv),
+              numbers(tokens * width_kv + 16),
+              numbers(tokens * width_q),
+              numbers(tokens * width_q)};
+    // Packed, beside another sequence (its own first tokens).
+    int32_t cu[3] = {0, (int32_t)tokens, (int32_t)tokens};
+    XrTensor ct = xr_tensor1(XR_I32, cu, 3), out = rows(t.packed, 0, tokens, width_q);
+    XrTensor q = rows(t.q, 0, tokens, width_q), k = rows(t.k, 0, tokens, width_kv);
+    XrTensor v = rows(t.v, 0, tokens, width_kv);
+    xr_attention(xr_test_cpu(1), &out, NULL, &q, &k, &v, (XrSegments){&ct, tokens}, heads);
+    size_t bytes = (size_t)(tokens * width_q) * sizeof(float);
+    const int64_t chunks[] = {1, 3, 7, 31, 32, 33, 100, 1000};
+    for (size_t i = 0; i < XR_COUNT(chunks); i++) {
+        memset(t.chunked, 0xff, bytes);
+        run_chunks(&t, xr_test_cpu(i % 2 ? 3 : 1), chunks[i]);
+        if (memcmp(t.packed, t.chunked, bytes) == 0) continue;
+        fail_msg("chunks of %lld tokens give other bits than the packed sequence",
+                 (long long)chunks[i]);
+    }
+    float *all[] = {t.q, t.k, t.v, t.packed, t.chunked};
+    for (size_t i = 0; i < XR_COUNT(all); i++) free(all[i]);
+}
+
+static void same_bits_packed_chunked_and_single(void **state) {
+    same_bits((XrHeads){6, 2, 64, 0.3f, true}, 233);
+    same_bits((XrHeads){7, 1, 40, 0.3f, true}, 150);
+    same_bits((XrHeads){2, 2, 16, 0.3f, true}, 97);
+}
+
+static const XrOpTest *const TESTS[] = {&xr_op_test_attention, &xr_op_test_attention_backward,
+                                        &xr_op_test_kv_write, &xr_op_test_attention_paged,
+                                        &xr_op_test_kv_copy_pages};
+XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_packed_chunked_and_single))
