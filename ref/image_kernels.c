@@ -2,142 +2,206 @@
 
 #include <string.h>
 
-// As many 32-bit lanes as a register has, and bytes for them.
+#if defined(__AVX2__)
+
+#include <immintrin.h>
+
+// ---- resampling with vectors of bytes ----
+//
+// Two taps at a time: their bytes are interleaved and widened, so that one instruction multiplies
+// both by 16-bit halves of their weights and adds the products (XrResampleAxis.pairs). The sums are
+// those of the formula, in another order, which whole numbers do not mind.
+
 #if defined(__AVX512F__)
-enum { LANES = 16 };
-#elif defined(__AVX2__)
-enum { LANES = 8 };
+enum { WIDTH = 64 };
+typedef __m512i Vector;
+#define OP(name) _mm512_##name
+#define ZERO() _mm512_setzero_si512()
+#define LOAD(p) _mm512_loadu_si512(p)
+#define STORE(p, v) _mm512_storeu_si512(p, v)
 #else
-enum { LANES = 4 };
+enum { WIDTH = 32 };
+typedef __m256i Vector;
+#define OP(name) _mm256_##name
+#define ZERO() _mm256_setzero_si256()
+#define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
+#define STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
 #endif
-typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
-typedef uint8_t LaneBytes __attribute__((vector_size(LANES)));
-typedef uint8_t Bytes __attribute__((vector_size(16)));
 
-static inline Ints load_ints(const uint8_t *p) {
-    LaneBytes v;
-    memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, Ints);
+// Sums of WIDTH bytes: within each 16 bytes, sums[j] has those of bytes 4j to 4j + 3.
+typedef struct Sums {
+    Vector high[4], low[4];
+} Sums;
+
+static inline void add_taps(Sums *sums, Vector a, Vector b, const int32_t *pair) {
+    Vector high = OP(set1_epi32)(pair[0]), low = OP(set1_epi32)(pair[1]), zero = ZERO();
+    Vector first = OP(unpacklo_epi8)(a, b), second = OP(unpackhi_epi8)(a, b);
+    Vector wide[4] = {OP(unpacklo_epi8)(first, zero), OP(unpackhi_epi8)(first, zero),
+                      OP(unpacklo_epi8)(second, zero), OP(unpackhi_epi8)(second, zero)};
+    for (int j = 0; j < 4; j++) {
+        sums->high[j] = OP(add_epi32)(sums->high[j], OP(madd_epi16)(wide[j], high));
+        sums->low[j] = OP(add_epi32)(sums->low[j], OP(madd_epi16)(wide[j], low));
+    }
 }
 
-static inline void store_clipped(uint8_t *p, Ints sum, int precision) {
-    Ints v = sum >> precision, top = (Ints){0} + 255;
-    v = (v > 0) & v;
-    Ints over = v > top;
-    v = (over & top) | (~over & v);
-    LaneBytes bytes = __builtin_convertvector(v, LaneBytes);
-    memcpy(p, &bytes, sizeof bytes);
+static inline Sums start_sums(int precision) {
+    Sums sums;
+    for (int j = 0; j < 4; j++) {
+        sums.high[j] = ZERO();
+        sums.low[j] = OP(set1_epi32)(1 << (precision - 1));
+    }
+    return sums;
 }
 
-// ---- rows: sixteen of them side by side in the lanes of a vector ----
-
-static inline Bytes load_bytes(const uint8_t *p) {
-    Bytes v;
-    memcpy(&v, p, sizeof v);
-    return v;
+// The packing instructions clip to 16 and then to 8 bits without sign.
+static inline Vector finish_sums(const Sums *sums, int precision) {
+    Vector v[4];
+    for (int j = 0; j < 4; j++) {
+        Vector high = OP(slli_epi32)(sums->high[j], XR_RESAMPLE_LOW_BITS);
+        v[j] = OP(sra_epi32)(OP(add_epi32)(high, sums->low[j]), _mm_cvtsi32_si128(precision));
+    }
+    return OP(packus_epi16)(OP(packs_epi32)(v[0], v[1]), OP(packs_epi32)(v[2], v[3]));
 }
 
-static inline Bytes low_pairs(Bytes a, Bytes b) {
-#if defined(__clang__)
-    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-#else
-    return __builtin_shuffle(a, b, (Bytes){0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
-#endif
-}
-
-static inline Bytes high_pairs(Bytes a, Bytes b) {
-#if defined(__clang__)
-    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
-                                   31);
-#else
-    return __builtin_shuffle(a, b,
-                             (Bytes){8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
-#endif
+// WIDTH bytes of output `i` from inputs `step` bytes apart, the first of them at `from`.
+static inline Vector resample(const uint8_t *from, int64_t step, const XrResampleAxis *axis,
+                              int64_t i) {
+    const int32_t *pairs = axis->pairs + i * axis->taps;
+    int count = axis->count[i], k = 0;
+    Sums sums = start_sums(axis->precision);
+    for (; k + 2 <= count; k += 2, from += 2 * step) {
+        add_taps(&sums, LOAD(from), LOAD(from + step), pairs + k);
+    }
+    if (k < count) add_taps(&sums, LOAD(from), ZERO(), pairs + k);
+    return finish_sums(&sums, axis->precision);
 }
 
 // Four rounds of interleaving row i with row i + 8 transpose 16 x 16 bytes.
-static inline void transpose(Bytes m[16]) {
-    Bytes t[16];
+static inline void transpose(__m128i m[16]) {
+    __m128i t[16];
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 8; i++) {
-            t[2 * i] = low_pairs(m[i], m[i + 8]);
-            t[2 * i + 1] = high_pairs(m[i], m[i + 8]);
+            t[2 * i] = _mm_unpacklo_epi8(m[i], m[i + 8]);
+            t[2 * i + 1] = _mm_unpackhi_epi8(m[i], m[i + 8]);
         }
         for (int i = 0; i < 8; i++) {
-            m[2 * i] = low_pairs(t[i], t[i + 8]);
-            m[2 * i + 1] = high_pairs(t[i], t[i + 8]);
+            m[2 * i] = _mm_unpacklo_epi8(t[i], t[i + 8]);
+            m[2 * i + 1] = _mm_unpackhi_epi8(t[i], t[i + 8]);
         }
     }
 }
 
-// in [rows, bytes] -> columns [bytes rounded up to 16, 16]; the rows beyond `rows` repeat the last.
+// in [rows, bytes] -> columns [bytes rounded up to 16, WIDTH]; beyond `rows` the last is repeated.
 static void rows_to_columns(uint8_t *columns, const uint8_t *in, int rows, int64_t bytes) {
-    Bytes m[XR_ROW_BLOCK];
+    __m128i m[16];
     for (int64_t x = 0; x < bytes; x += 16) {
-        for (int r = 0; r < XR_ROW_BLOCK; r++) {
-            const uint8_t *row = in + (r < rows ? r : rows - 1) * bytes + x;
-            if (bytes - x >= 16) {
-                m[r] = load_bytes(row);
-            } else {
-                uint8_t rest[16] = {0};
-                memcpy(rest, row, (size_t)(bytes - x));
-                m[r] = load_bytes(rest);
+        size_t count = bytes - x < 16 ? (size_t)(bytes - x) : 16;
+        for (int block = 0; block < WIDTH && block < rows; block += 16) {
+            for (int r = 0; r < 16; r++) {
+                int row = block + r < rows ? block + r : rows - 1;
+                memset(&m[r], 0, sizeof m[r]);
+                memcpy(&m[r], in + row * bytes + x, count);
+            }
+            transpose(m);
+            for (int r = 0; r < 16; r++) {
+                memcpy(columns + (x + r) * WIDTH + block, &m[r], sizeof m[r]);
             }
         }
-        transpose(m);
-        memcpy(columns + x * XR_ROW_BLOCK, m, sizeof m);
     }
 }
 
-// Writes `bytes` (1 to 16) columns at column x of the output rows.
-static inline void store_columns(uint8_t *out, Bytes m[16], int rows, int64_t stride, int64_t x,
-                                 int64_t bytes) {
-    transpose(m);
-    for (int r = 0; r < rows; r++) memcpy(out + r * stride + x, &m[r], (size_t)bytes);
+// columns [count (1 to 16), WIDTH] -> bytes x to x + count - 1 of the output rows.
+static void columns_to_rows(uint8_t *out, const uint8_t *columns, int rows, int64_t stride,
+                            int64_t x, int64_t count) {
+    __m128i m[16];
+    for (int block = 0; block < rows; block += 16) {
+        for (int r = 0; r < 16; r++) memcpy(&m[r], columns + r * WIDTH + block, sizeof m[r]);
+        transpose(m);
+        for (int r = 0; r < 16 && block + r < rows; r++) {
+            memcpy(out + (block + r) * stride + x, &m[r], (size_t)count);
+        }
+    }
+}
+
+// WIDTH rows side by side in a vector, so that a row is resampled as a column is.
+static void resample_rows(uint8_t *out, const uint8_t *in, int rows, const XrResampleAxis *axis,
+                          uint8_t *scratch) {
+    int64_t in_stride = (int64_t)axis->in * 3, stride = (int64_t)axis->out * 3;
+    uint8_t columns[16 * WIDTH] = {0};
+    for (int y = 0; y < rows; y += WIDTH) {
+        int some = rows - y < WIDTH ? rows - y : WIDTH;
+        rows_to_columns(scratch, in + y * in_stride, some, in_stride);
+        for (int64_t x = 0; x < stride; x++) {
+            int64_t i = x / 3;
+            const uint8_t *from = scratch + (axis->first[i] * 3 + x % 3) * WIDTH;
+            STORE(columns + x % 16 * WIDTH, resample(from, 3 * WIDTH, axis, i));
+            if (x % 16 < 15 && x < stride - 1) continue;
+            columns_to_rows(out + y * stride, columns, some, stride, x - x % 16, x % 16 + 1);
+        }
+    }
+}
+
+static void resample_column(uint8_t *out, const uint8_t *in, int64_t stride, int64_t bytes,
+                            const XrResampleAxis *axis, int i) {
+    int64_t x = 0;
+    in += axis->first[i] * stride;
+    for (; x + WIDTH <= bytes; x += WIDTH) STORE(out + x, resample(in + x, stride, axis, i));
+    const int32_t *weights = axis->weights + (int64_t)i * axis->taps;
+    for (; x < bytes; x++) {
+        int32_t sum = 1 << (axis->precision - 1);
+        for (int k = 0; k < axis->count[i]; k++) sum += weights[k] * in[k * stride + x];
+        sum >>= axis->precision;
+        out[x] = (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
+    }
+}
+
+#else // of __AVX2__
+
+// ---- resampling as the formula says ----
+
+static inline uint8_t clip(int32_t sum, int precision) {
+    sum >>= precision;
+    return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
 static void resample_rows(uint8_t *out, const uint8_t *in, int rows, const XrResampleAxis *axis,
                           uint8_t *scratch) {
-    rows_to_columns(scratch, in, rows, (int64_t)axis->in * 3);
-    const int precision = axis->precision;
-    int64_t stride = (int64_t)axis->out * 3;
-    Bytes m[16];
-    for (int64_t x = 0; x < stride; x++) {
-        int64_t i = x / 3;
-        const int32_t *weights = axis->weights + i * axis->taps;
-        const uint8_t *from = scratch + (axis->first[i] * 3 + x % 3) * XR_ROW_BLOCK;
-        for (int r = 0; r < XR_ROW_BLOCK; r += LANES) {
-            Ints sum = (Ints){0} + (1 << (precision - 1));
+    (void)scratch;
+    for (int y = 0; y < rows; y++, in += 3 * (int64_t)axis->in) {
+        for (int64_t i = 0; i < axis->out; i++, out += 3) {
+            const int32_t *weights = axis->weights + i * axis->taps;
+            const uint8_t *from = in + 3 * (int64_t)axis->first[i];
+            int32_t r = 1 << (axis->precision - 1), g = r, b = r;
             for (int k = 0; k < axis->count[i]; k++) {
-                sum += weights[k] * load_ints(from + 3 * XR_ROW_BLOCK * k + r);
+                r += weights[k] * from[3 * k];
+                g += weights[k] * from[3 * k + 1];
+                b += weights[k] * from[3 * k + 2];
             }
-            store_clipped((uint8_t *)&m[x % 16] + r, sum, precision);
+            out[0] = clip(r, axis->precision);
+            out[1] = clip(g, axis->precision);
+            out[2] = clip(b, axis->precision);
         }
-        if (x % 16 == 15) store_columns(out, m, rows, stride, x - 15, 16);
     }
-    if (stride % 16) store_columns(out, m, rows, stride, stride - stride % 16, stride % 16);
 }
-
-// ---- columns ----
 
 static void resample_column(uint8_t *out, const uint8_t *in, int64_t stride, int64_t bytes,
                             const XrResampleAxis *axis, int i) {
+    enum { BLOCK = 32 };
     const int32_t *weights = axis->weights + (int64_t)i * axis->taps;
-    const int precision = axis->precision, count = axis->count[i];
     in += axis->first[i] * stride;
-    int64_t x = 0;
-    for (; x + LANES <= bytes; x += LANES) {
-        Ints sum = (Ints){0} + (1 << (precision - 1));
-        for (int k = 0; k < count; k++) sum += weights[k] * load_ints(in + k * stride + x);
-        store_clipped(out + x, sum, precision);
-    }
-    for (; x < bytes; x++) {
-        int32_t sum = 1 << (precision - 1);
-        for (int k = 0; k < count; k++) sum += weights[k] * in[k * stride + x];
-        sum >>= precision;
-        out[x] = (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
+    for (int64_t x = 0; x < bytes; x += BLOCK) {
+        int some = bytes - x < BLOCK ? (int)(bytes - x) : BLOCK;
+        int32_t sums[BLOCK];
+        for (int j = 0; j < some; j++) sums[j] = 1 << (axis->precision - 1);
+        for (int k = 0; k < axis->count[i]; k++) {
+            const uint8_t *row = in + k * stride + x;
+            for (int j = 0; j < some; j++) sums[j] += weights[k] * row[j];
+        }
+        for (int j = 0; j < some; j++) out[x + j] = clip(sums[j], axis->precision);
     }
 }
+
+#endif
 
 // ---- patches ----
 

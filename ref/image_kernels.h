@@ -5,7 +5,7 @@
 #include "ref/image.h"
 #include "ref/isa.h"
 
-enum { XR_ROW_BLOCK = 16 }; // rows that are resampled together
+enum { XR_ROW_BLOCK = 64 }; // rows that are resampled together, at most
 
 typedef struct XrImageKernels {
     // Resamples `rows` (1 to XR_ROW_BLOCK) rows of RGB. `scratch` has XR_ROW_BLOCK * (3 * axis->in

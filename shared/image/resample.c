@@ -54,6 +54,18 @@ static int32_t to_fixed(double weight, int bits) {
     return (int32_t)(weight < 0 ? scaled - 0.5 : scaled + 0.5);
 }
 
+static void fill_pairs(XrResampleAxis *axis) {
+    const int32_t mask = (1 << XR_RESAMPLE_LOW_BITS) - 1;
+    size_t count = (size_t)axis->out * (size_t)axis->taps / 2;
+    for (size_t p = 0; p < count; p++) {
+        int32_t a = axis->weights[2 * p], b = axis->weights[2 * p + 1];
+        uint32_t high_a = (uint32_t)(a >> XR_RESAMPLE_LOW_BITS) & 0xffff;
+        uint32_t high_b = (uint32_t)(b >> XR_RESAMPLE_LOW_BITS) & 0xffff;
+        axis->pairs[2 * p] = (int32_t)(high_a | high_b << 16);
+        axis->pairs[2 * p + 1] = (a & mask) | (b & mask) << 16;
+    }
+}
+
 static void fill(XrResampleAxis *axis, XrResamplePrecision precision, double *scratch) {
     double largest = 0;
     if (precision == XR_RESAMPLE_TORCHVISION) {
@@ -68,6 +80,7 @@ static void fill(XrResampleAxis *axis, XrResamplePrecision precision, double *sc
         real_weights(axis, i, scratch);
         for (int k = 0; k < axis->count[i]; k++) weights[k] = to_fixed(scratch[k], axis->precision);
     }
+    fill_pairs(axis);
 }
 
 bool xr_resample_axis(XrResampleAxis *axis, int in, int out, XrResamplePrecision precision,
@@ -79,13 +92,14 @@ bool xr_resample_axis(XrResampleAxis *axis, int in, int out, XrResamplePrecision
                        out, (int)MAX_SHRINK);
     }
     double support = 2.0 * XR_MAX((double)in / out, 1.0);
-    axis->taps = (int)ceil(support) * 2 + 1;
+    axis->taps = (int)ceil(support) * 2 + 2;
     size_t outputs = (size_t)out, all = outputs * (size_t)axis->taps;
     axis->first = xr_try_alloc(outputs * sizeof(int32_t), "resampling", err);
     axis->count = xr_try_alloc(outputs * sizeof(int32_t), "resampling", err);
     axis->weights = xr_try_alloc(all * sizeof(int32_t), "resampling weights", err);
+    axis->pairs = xr_try_alloc(all * sizeof(int32_t), "resampling weights", err);
     double *scratch = xr_try_alloc((size_t)axis->taps * sizeof(double), "resampling", err);
-    bool ok = axis->first && axis->count && axis->weights && scratch;
+    bool ok = axis->first && axis->count && axis->weights && axis->pairs && scratch;
     if (ok) {
         memset(axis->weights, 0, all * sizeof(int32_t));
         for (int i = 0; i < out; i++) set_span(axis, i);
@@ -101,5 +115,6 @@ void xr_resample_axis_free(XrResampleAxis *axis) {
     free(axis->first);
     free(axis->count);
     free(axis->weights);
+    free(axis->pairs);
     *axis = (XrResampleAxis){0};
 }

@@ -12,12 +12,18 @@
 
 typedef struct XrResampleAxis {
     int in, out;      // pixels
-    int taps;         // row stride of `weights`; the weights beyond count[i] are 0
+    int taps;         // row stride of `weights`, even; the weights beyond count[i] are 0
     int precision;    // fractional bits
     int32_t *first;   // [out] the first input pixel, first + count <= in
     int32_t *count;   // [out] at least 1
     int32_t *weights; // [out, taps]
+    // The same weights in halves for instructions that multiply pairs of 16-bit numbers: weight =
+    // high * 2048 + low with 0 <= low < 2048. pairs[i, k / 2, 0] holds the high halves of the
+    // weights k and k + 1 (k + 1 in the upper 16 bits), pairs[i, k / 2, 1] the low ones.
+    int32_t *pairs; // [out, taps / 2, 2]
 } XrResampleAxis;
+
+enum { XR_RESAMPLE_LOW_BITS = 11 };
 
 typedef enum XrResamplePrecision {
     XR_RESAMPLE_PILLOW,      // 22 fractional bits
