@@ -91,16 +91,30 @@ static inline void transpose(__m128i m[16]) {
     }
 }
 
+// `count` (1 to 16) bytes; the others are 0.
+static inline __m128i load_some(const uint8_t *p, int64_t count) {
+    __m128i v = _mm_setzero_si128();
+    if (count >= 16) return _mm_loadu_si128((const __m128i *)p);
+    memcpy(&v, p, (size_t)count);
+    return v;
+}
+
+static inline void store_some(uint8_t *p, __m128i v, int64_t count) {
+    if (count >= 16) {
+        _mm_storeu_si128((__m128i *)p, v);
+    } else {
+        memcpy(p, &v, (size_t)count);
+    }
+}
+
 // in [rows, bytes] -> columns [bytes rounded up to 16, WIDTH]; beyond `rows` the last is repeated.
 static void rows_to_columns(uint8_t *columns, const uint8_t *in, int rows, int64_t bytes) {
     __m128i m[16];
-    for (int64_t x = 0; x < bytes; x += 16) {
-        size_t count = bytes - x < 16 ? (size_t)(bytes - x) : 16;
-        for (int block = 0; block < WIDTH && block < rows; block += 16) {
+    for (int block = 0; block < rows; block += 16) {
+        for (int64_t x = 0; x < bytes; x += 16) {
             for (int r = 0; r < 16; r++) {
                 int row = block + r < rows ? block + r : rows - 1;
-                memset(&m[r], 0, sizeof m[r]);
-                memcpy(&m[r], in + row * bytes + x, count);
+                m[r] = load_some(in + row * bytes + x, bytes - x);
             }
             transpose(m);
             for (int r = 0; r < 16; r++) {
@@ -110,33 +124,44 @@ static void rows_to_columns(uint8_t *columns, const uint8_t *in, int rows, int64
     }
 }
 
-// columns [count (1 to 16), WIDTH] -> bytes x to x + count - 1 of the output rows.
+// columns [count, WIDTH] -> `count` bytes at `out` of rows `stride` bytes apart.
 static void columns_to_rows(uint8_t *out, const uint8_t *columns, int rows, int64_t stride,
-                            int64_t x, int64_t count) {
+                            int64_t count) {
     __m128i m[16];
     for (int block = 0; block < rows; block += 16) {
-        for (int r = 0; r < 16; r++) memcpy(&m[r], columns + r * WIDTH + block, sizeof m[r]);
-        transpose(m);
-        for (int r = 0; r < 16 && block + r < rows; r++) {
-            memcpy(out + (block + r) * stride + x, &m[r], (size_t)count);
+        for (int64_t x = 0; x < count; x += 16) {
+            for (int r = 0; r < 16; r++) {
+                m[r] = _mm_loadu_si128((const __m128i *)(columns + (x + r) * WIDTH + block));
+            }
+            transpose(m);
+            for (int r = 0; r < 16 && block + r < rows; r++) {
+                store_some(out + (block + r) * stride + x, m[r], count - x);
+            }
         }
     }
 }
 
-// WIDTH rows side by side in a vector, so that a row is resampled as a column is.
+// WIDTH rows side by side in a vector, so that a row is resampled as a column is. The output is
+// turned back in pieces that fill whole cache lines.
 static void resample_rows(uint8_t *out, const uint8_t *in, int rows, const XrResampleAxis *axis,
                           uint8_t *scratch) {
+    enum { PIECE = 64 }; // pixels
     int64_t in_stride = (int64_t)axis->in * 3, stride = (int64_t)axis->out * 3;
-    uint8_t columns[16 * WIDTH] = {0};
-    for (int y = 0; y < rows; y += WIDTH) {
+    uint8_t columns[3 * PIECE * WIDTH];
+    memset(columns, 0, sizeof columns);
+    for (int y = 0; y < rows; y += WIDTH, in += WIDTH * in_stride, out += WIDTH * stride) {
         int some = rows - y < WIDTH ? rows - y : WIDTH;
-        rows_to_columns(scratch, in + y * in_stride, some, in_stride);
-        for (int64_t x = 0; x < stride; x++) {
-            int64_t i = x / 3;
-            const uint8_t *from = scratch + (axis->first[i] * 3 + x % 3) * WIDTH;
-            STORE(columns + x % 16 * WIDTH, resample(from, 3 * WIDTH, axis, i));
-            if (x % 16 < 15 && x < stride - 1) continue;
-            columns_to_rows(out + y * stride, columns, some, stride, x - x % 16, x % 16 + 1);
+        rows_to_columns(scratch, in, some, in_stride);
+        for (int begin = 0; begin < axis->out; begin += PIECE) {
+            int count = axis->out - begin < PIECE ? axis->out - begin : PIECE;
+            for (int i = 0; i < count; i++) {
+                const uint8_t *from = scratch + (int64_t)axis->first[begin + i] * 3 * WIDTH;
+                for (int c = 0; c < 3; c++) {
+                    STORE(columns + (3 * i + c) * WIDTH,
+                          resample(from + c * WIDTH, 3 * WIDTH, axis, begin + i));
+                }
+            }
+            columns_to_rows(out + 3 * begin, columns, some, stride, 3 * count);
         }
     }
 }
