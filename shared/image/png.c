@@ -8,6 +8,7 @@
 
 #include <png.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,19 +17,22 @@ typedef struct Png {
     png_infop info;
     const XrImageSource *source;
     XrError *err;
-    size_t at;     // bytes read
-    bool ended;    // more bytes were asked for than there are
-    uint8_t *rows; // as libpng gives them, where they are not plain RGB
+    size_t at;        // bytes read
+    bool ended;       // more bytes were asked for than there are
+    char warning[80]; // the last one, which says more than the error that may follow
+    uint8_t *rows;    // as libpng gives them, where they are not plain RGB
 } Png;
 
 static noreturn void stop(png_structp reader, png_const_charp text) {
     Png *png = png_get_error_ptr(reader);
-    xr_fail(png->err, XR_ERR_INPUT, "%s: cannot be decoded as PNG: %s", png->source->name, text);
+    xr_fail(png->err, XR_ERR_INPUT, "%s: cannot be decoded as PNG: %s%s%s", png->source->name, text,
+            png->warning[0] ? ": " : "", png->warning);
     png_longjmp(reader, 1);
 }
 
-static void ignore(png_structp reader, png_const_charp text) {
-    (void)reader, (void)text;
+static void note(png_structp reader, png_const_charp text) {
+    Png *png = png_get_error_ptr(reader);
+    snprintf(png->warning, sizeof png->warning, "%s", text);
 }
 
 static void read_bytes(png_structp reader, png_bytep to, size_t count) {
@@ -100,7 +104,7 @@ static bool read_rows(Png *png, XrImage *out, bool clip) {
     return true;
 }
 
-// What follows the last row is still read, for the checksums. A file that ends there has all of its
+// What follows the pixels is still read, for the checksums. A file that ends there has all of its
 // pixels and is accepted, as by Pillow.
 static bool read_end(Png *png) {
     if (setjmp(png_jmpbuf(png->reader))) return png->ended;
@@ -125,7 +129,7 @@ static bool run(Png *png, XrImage *out) {
 
 bool xr_png_decode(XrImage *out, int *orientation, const XrImageSource *source, XrError *err) {
     Png png = {.source = source, .err = err};
-    png.reader = png_create_read_struct(PNG_LIBPNG_VER_STRING, &png, stop, ignore);
+    png.reader = png_create_read_struct(PNG_LIBPNG_VER_STRING, &png, stop, note);
     png.info = png.reader ? png_create_info_struct(png.reader) : NULL;
     XR_REQUIRE(png.info, "out of memory for the PNG reader");
     bool ok = run(&png, out);
