@@ -249,9 +249,9 @@ static void patches_of_real(void **state) {
     (void)state;
     XrJson json;
     const cJSON *row;
-    read_json(&json, "golden/images/real.json");
     xr_test_data("images");
     xr_test_data("mathvision/images");
+    read_json(&json, "golden/images/real.json");
     cJSON_ArrayForEach(row, json.root) {
         XrPixels pixels = {0};
         if (!xr_pixels_append_file(&pixels, &XR_QWEN25_VL_PROCESSOR,

@@ -120,9 +120,9 @@ static void decode_grey16_scaled(void **state) {
 static void decode_real(void **state) {
     (void)state;
     XrJson json;
-    read_json(&json, xr_test_source("golden/images/real.json"));
     xr_test_data("images");
     xr_test_data("mathvision/images");
+    read_json(&json, xr_test_source("golden/images/real.json"));
     const cJSON *row;
     cJSON_ArrayForEach(row, json.root) {
         check_row(xr_test_data(text_of(row, "file")), NULL, row, "rgb");
