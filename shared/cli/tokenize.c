@@ -5,25 +5,29 @@
 #include "shared/base/file.h"
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
+#include "shared/text/chat_render.h"
 #include "shared/text/decoder.h"
 #include "shared/text/encoder.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { MAX_LINE = 64 << 20 };
 
 typedef struct Job {
-    bool decode, special, skip_special;
+    bool decode, chat, special, skip_special;
     XrTokenizer *tokenizer;
     XrEncoder *encoder;
+    XrChatTemplate chat_template;
+    XrChatTokens rendered;
     XrIds ids;
     XrBuffer text, out;
 } Job;
 
-static void write_ids(Job *job) {
+static void write_ids(Job *job, const XrIds *ids) {
     xr_buffer_byte(&job->out, '[');
-    for (size_t i = 0; i < job->ids.count; i++) {
-        xr_buffer_format(&job->out, i ? ", %d" : "%d", job->ids.data[i]);
+    for (size_t i = 0; i < ids->count; i++) {
+        xr_buffer_format(&job->out, i ? ", %d" : "%d", ids->data[i]);
     }
     xr_buffer_byte(&job->out, ']');
 }
@@ -38,7 +42,7 @@ static bool encode_line(Job *job, const XrJson *line, XrError *err) {
     if (!xr_encode(job->encoder, text, bytes, mode, &job->ids, err)) {
         return xr_fail_in(err, "%s", line->name);
     }
-    write_ids(job);
+    write_ids(job, &job->ids);
     return true;
 }
 
@@ -64,6 +68,36 @@ static bool decode_line(Job *job, const XrJson *line, XrError *err) {
     return true;
 }
 
+// A line is an array of messages, or an object that holds it with the options of rendering. Without
+// them the start of an answer follows, unless the conversation ends with an answer.
+static bool render_line(Job *job, const XrJson *line, XrError *err) {
+    XrChat chat = {0};
+    XrChatOptions options = {0};
+    const cJSON *messages = line->root;
+    if (cJSON_IsObject(messages)) messages = cJSON_GetObjectItemCaseSensitive(messages, "messages");
+    bool ok = xr_chat_add_json(&chat, line, messages, err);
+    if (ok) {
+        const char *last = chat.messages[chat.count - 1].role;
+        options.add_generation_prompt = strcmp(last, "assistant") != 0;
+    }
+    if (ok && cJSON_IsObject(line->root)) {
+        ok = xr_json_get_bool(line, line->root, "add_generation_prompt",
+                              &options.add_generation_prompt, err) &&
+             xr_json_get_bool(line, line->root, "add_vision_id", &options.add_vision_id, err);
+    }
+    if (ok && chat.image_count) {
+        ok = xr_fail(err, XR_ERR_UNSUPPORTED, "%s: --chat takes no pictures", line->name);
+    }
+    if (ok) {
+        ok = xr_chat_render(&job->chat_template, job->encoder, &chat, options, &job->rendered,
+                            err) ||
+             xr_fail_in(err, "%s", line->name);
+    }
+    if (ok) write_ids(job, &job->rendered.ids);
+    xr_chat_free(&chat);
+    return ok;
+}
+
 static bool run_line(Job *job, const XrBuffer *text, int64_t number, XrError *err) {
     char name[48];
     XrJson line;
@@ -71,7 +105,9 @@ static bool run_line(Job *job, const XrBuffer *text, int64_t number, XrError *er
     if (!xr_json_parse(&line, name, text->data, text->length, &XR_JSON_LARGE, err)) return false;
     job->ids.count = 0;
     xr_buffer_clear(&job->out);
-    bool ok = job->decode ? decode_line(job, &line, err) : encode_line(job, &line, err);
+    bool ok = job->decode ? decode_line(job, &line, err)
+              : job->chat ? render_line(job, &line, err)
+                          : encode_line(job, &line, err);
     xr_json_free(&line);
     if (!ok) return false;
     xr_buffer_byte(&job->out, '\n');
@@ -92,6 +128,17 @@ static bool run_lines(Job *job, XrError *err) {
     return ok;
 }
 
+static bool open_model(Job *job, const char *model, XrError *err) {
+    XrBuffer notice = {0};
+    job->tokenizer = xr_tokenizer_load(model, err);
+    if (!job->tokenizer) return false;
+    job->encoder = xr_encoder_create(job->tokenizer);
+    bool ok = xr_chat_template_load(&job->chat_template, model, &notice, err);
+    if (ok && job->chat && notice.length) fputs(notice.data, stderr);
+    xr_buffer_free(&notice);
+    return ok;
+}
+
 int xr_command_tokenize(int argc, char **argv) {
     Job job = {0};
     const XrOption options[] = {
@@ -99,6 +146,10 @@ int xr_command_tokenize(int argc, char **argv) {
          .kind = XR_OPT_FLAG,
          .value = &job.decode,
          .help = "arrays of ids in, strings out"},
+        {.name = "chat",
+         .kind = XR_OPT_FLAG,
+         .value = &job.chat,
+         .help = "arrays of messages in, rendered by the model's chat template"},
         {.name = "special",
          .kind = XR_OPT_FLAG,
          .value = &job.special,
@@ -109,7 +160,7 @@ int xr_command_tokenize(int argc, char **argv) {
          .help = "with --decode, leave special tokens out"},
     };
     const XrCommandLine line = {
-        .usage = "xreasoner tokenize MODEL [--decode] [--special] [--skip-special]",
+        .usage = "xreasoner tokenize MODEL [--decode] [--chat] [--special] [--skip-special]",
         .description = "Reads a JSON string from each line of standard input and writes its token "
                        "ids as a JSON array. Text is never read as control tokens unless "
                        "--special is given.",
@@ -122,16 +173,13 @@ int xr_command_tokenize(int argc, char **argv) {
     int count;
     XrParsed parsed = xr_parse_command_line(&line, argc, argv, &model, &count);
     if (parsed != XR_PARSED) return parsed == XR_PARSED_HELP ? 0 : 2;
-    XrError err;
-    job.tokenizer = xr_tokenizer_load(model, &err);
-    bool ok = job.tokenizer != NULL;
-    if (ok) {
-        job.encoder = xr_encoder_create(job.tokenizer);
-        ok = run_lines(&job, &err);
-    }
+    XrError err = {0};
+    bool ok = open_model(&job, model, &err) && run_lines(&job, &err);
     if (!ok) fprintf(stderr, "xreasoner tokenize: %s\n", err.message);
     xr_encoder_free(job.encoder);
     xr_tokenizer_free(job.tokenizer);
+    xr_chat_template_free(&job.chat_template);
+    xr_chat_tokens_free(&job.rendered);
     xr_ids_free(&job.ids);
     xr_buffer_free(&job.text);
     xr_buffer_free(&job.out);

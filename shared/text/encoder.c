@@ -41,19 +41,23 @@ typedef struct Line {
     int32_t ids[KEY_IDS];
 } Line;
 
-static Key key_of(const char *text, size_t bytes, size_t readable) {
+static inline uint64_t load_word(const char *text) {
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+// `readable` bytes may be read at `text`; 1 <= bytes <= KEY_BYTES. Most pieces are one word long.
+static inline Key key_of(const char *text, size_t bytes, size_t readable) {
     Key key = {0};
-    if (readable >= sizeof key) {
-        memcpy(&key, text, sizeof key); // the whole width at once, then cut to the piece
-        for (size_t i = 0; i < KEY_WORDS; i++) {
-            size_t below = 8 * i;
-            if (bytes <= below)
-                key.words[i] = 0;
-            else if (bytes < below + 8)
-                key.words[i] &= ~0ull >> (8 * (below + 8 - bytes));
-        }
-    } else {
+    size_t whole = bytes / 8, rest = bytes % 8;
+    if (readable < sizeof key) {
         memcpy(&key, text, bytes);
+    } else if (bytes <= 8) {
+        key.words[0] = load_word(text) & ~0ull >> (64 - 8 * bytes);
+    } else {
+        for (size_t i = 0; i < whole; i++) key.words[i] = load_word(text + 8 * i);
+        key.words[whole] = load_word(text + 8 * whole) & ((1ull << (8 * rest)) - 1);
     }
     key.words[KEY_WORDS - 1] |= (uint64_t)bytes << 56;
     return key;
@@ -111,6 +115,10 @@ void xr_encoder_free(XrEncoder *e) {
     xr_ids_free(&e->symbols);
     free(e->cache);
     free(e);
+}
+
+const XrTokenizer *xr_encoder_tokenizer(const XrEncoder *e) {
+    return e->tokenizer;
 }
 
 static void remember(XrEncoder *e, const Key *key, const int32_t *ids, int32_t count) {

@@ -20,6 +20,7 @@ typedef struct XrEncoder XrEncoder;
 
 XrEncoder *xr_encoder_create(const XrTokenizer *t);
 void xr_encoder_free(XrEncoder *encoder);
+const XrTokenizer *xr_encoder_tokenizer(const XrEncoder *encoder);
 
 typedef enum XrEncodeMode {
     XR_ENCODE_TEXT,    // added tokens are not looked for: "<|im_end|>" becomes ordinary pieces
