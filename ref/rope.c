@@ -53,7 +53,7 @@ static void rotate_rows(void *context, int64_t begin, int64_t end, int thread) {
         const float *s = (const float *)w->sin->data + t * half;
         float *row = (float *)w->x->data + t * w->x->row_stride;
         for (int h = 0; h < w->heads; h++) {
-            float *a = row + h * 2 * half, *b = a + half;
+            float *a = row + (int64_t)h * 2 * half, *b = a + half;
             for (int64_t i = 0; i < half; i++) {
                 float sine = w->sign * s[i], first = a[i], second = b[i];
                 a[i] = first * c[i] - second * sine;

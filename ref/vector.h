@@ -169,9 +169,9 @@ static inline Vec vec_exp(Vec x) {
     p = vec_fma(p, r, vec_set(1.6666665459e-1f));
     p = vec_fma(p, r, vec_set(5.0000001201e-1f));
     p = vec_fma(p, r * r, r) + 1.0f;
-    VecI exponent = (VecI)shifted << 23;
+    VecU exponent = (VecU)shifted << 23;
     VecI keep = ~(VecI)(x < -87.3f);
-    return (Vec)(((VecI)p + exponent) & keep);
+    return (Vec)((VecI)((VecU)p + exponent) & keep);
 }
 
 #endif

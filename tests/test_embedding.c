@@ -74,7 +74,7 @@ static void back_reference(XrOpRun *run) {
     const int64_t *n = run->shape->n;
     const double *dx = xr_values(run, "dx"), *ids = xr_values(run, "ids");
     double *dtable = xr_expect(run, "dtable");
-    xr_arg(run, "dtable")->scale = (double)(n[0] / n[1]); // terms summed in an element
+    xr_arg(run, "dtable")->scale = (double)n[0] / (double)n[1]; // terms summed in an element
     for (int64_t t = 0; t < n[0]; t++) {
         for (int64_t d = 0; d < n[2] && ids[t] >= 0; d++) {
             dtable[(int64_t)ids[t] * n[2] + d] += dx[t * n[2] + d];

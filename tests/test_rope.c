@@ -26,7 +26,7 @@ static void table_build(XrOpRun *run) {
     XrArg *axis = xr_plain(run, "axis", XR_IN, XR_I32, half, XR_1D);
     for (int64_t i = 0; i < half; i++) {
         xr_set(inv_freq, i, pow(1e6, (double)-i / (double)half));
-        xr_set(axis, i, (double)(i * axes / half));
+        xr_set(axis, i, floor((double)(i * axes) / (double)half));
     }
 }
 
@@ -170,29 +170,30 @@ const XrOpTest xr_op_test_rope = {.op = "rope",
 
 // Scores of rotated queries and keys depend on the distance of their positions alone, axis by axis.
 static void scores_depend_on_distance(void **state) {
-    enum { HALF = 32, PAIRS = 3 };
+    enum { HALF = 32, D = 2 * HALF, PAIRS = 3, T = 2 * PAIRS };
     XrBackend *b = xr_test_cpu(1);
     // Rows 2k and 2k+1 are a query and a key; all pairs have the distances (5, -3) on the axes.
-    int32_t positions[2][2 * PAIRS] = {{5, 0, 105, 100, 9005, 9000}, {0, 3, 77, 80, 40, 43}};
+    int32_t positions[2][T] = {{5, 0, 105, 100, 9005, 9000}, {0, 3, 77, 80, 40, 43}};
     int32_t axis[HALF];
-    float inv_freq[HALF], cosines[2 * PAIRS][HALF], sines[2 * PAIRS][HALF], x[2 * PAIRS][2 * HALF];
+    float inv_freq[HALF], cosines[T][HALF], sines[T][HALF], x[T][D];
     for (int i = 0; i < HALF; i++) {
         axis[i] = i >= HALF / 2;
-        inv_freq[i] = (float)pow(1e4, -(double)(i % (HALF / 2)) / (HALF / 2));
+        inv_freq[i] = (float)pow(1e4, -(double)(i % 16) / 16);
     }
-    for (int t = 0; t < 2 * PAIRS; t++) {
-        for (int i = 0; i < 2 * HALF; i++) x[t][i] = sinf((float)(i * 7 + (t & 1) * 100 + 1));
+    for (int t = 0; t < T; t++) {
+        for (int i = 0; i < D; i++) x[t][i] = sinf((float)(i * 7 + (t & 1) * 100 + 1));
     }
-    XrTensor tc = xr_tensor2(XR_F32, cosines, 2 * PAIRS, HALF);
-    XrTensor ts = xr_tensor2(XR_F32, sines, 2 * PAIRS, HALF);
-    XrTensor tp = xr_tensor2(XR_I32, positions, 2, 2 * PAIRS);
+    XrTensor tc = xr_tensor2(XR_F32, cosines, T, HALF);
+    XrTensor ts = xr_tensor2(XR_F32, sines, T, HALF);
+    XrTensor tp = xr_tensor2(XR_I32, positions, 2, T);
     XrTensor tf = xr_tensor1(XR_F32, inv_freq, HALF), ta = xr_tensor1(XR_I32, axis, HALF);
-    XrTensor tx = xr_tensor2(XR_F32, x, 2 * PAIRS, 2 * HALF);
+    XrTensor tx = xr_tensor2(XR_F32, x, T, D);
     xr_rope_table(b, &tc, &ts, &tp, &tf, &ta);
     xr_rope(b, &tx, &tc, &ts, 1, false);
     double scores[PAIRS] = {0};
     for (int k = 0; k < PAIRS; k++) {
-        for (int i = 0; i < 2 * HALF; i++) scores[k] += (double)x[2 * k][i] * x[2 * k + 1][i];
+        const float *query = x[(int64_t)k * 2], *key = query + D;
+        for (int i = 0; i < D; i++) scores[k] += (double)query[i] * (double)key[i];
     }
     // Angles up to 9005 are rounded to f32, half a unit of 2^-10 in the last place.
     for (int k = 1; k < PAIRS; k++) assert_true(fabs(scores[k] - scores[0]) < 2e-2);

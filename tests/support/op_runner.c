@@ -67,6 +67,7 @@ static Place layout(const XrArg *arg, XrVariant variant) {
 }
 
 static size_t place_of(const Place *p, const XrArg *arg, int64_t i) {
+    XR_REQUIRE(p->columns > 0, "element %lld of %s, which has none", (long long)i, arg->name);
     int64_t row = i / p->columns, column = i % p->columns;
     return p->first + (size_t)(row * p->stride + column) * xr_dtype_size(arg->dtype);
 }
@@ -133,6 +134,7 @@ static void check_untouched(const XrOpRun *run, const XrArg *arg, const Place *p
                             const unsigned char *after) {
     size_t size = xr_dtype_size(arg->dtype);
     bool writable = (arg->role != XR_IN && !is_omitted(run, arg)) || alias_owner(run, arg);
+    XR_REQUIRE(p->image, "%s has not been placed", arg->name);
     unsigned char *expected = xr_malloc(p->bytes);
     memcpy(expected, p->image, p->bytes);
     for (int64_t i = 0; i < arg->count && writable; i++) {
@@ -239,7 +241,7 @@ static Results collect(XrOpRun *run, XrBackend *b, Place places[]) {
 }
 
 static Results call_on(XrOpRun *run, XrBackend *b) {
-    Place places[XR_MAX_ARGS];
+    Place places[XR_MAX_ARGS] = {0};
     place_all(run, b, places);
     run->test->call(run, b);
     b->synchronize(b);
@@ -264,6 +266,7 @@ static void compare_with_expected(const XrOpRun *run, const Results *results) {
 static void require_same_bits(const XrOpRun *run, const XrArg *arg, const unsigned char *a,
                               const unsigned char *b, size_t bytes, const char *what) {
     size_t size = xr_dtype_size(arg->dtype);
+    XR_REQUIRE(a && b, "%s was not brought back", arg->name);
     for (size_t i = 0; i < bytes; i += size) {
         if (memcmp(a + i, b + i, size) == 0) continue;
         fail_msg("%s: %s[%zu] has other bits %s: %.9g and %.9g", run->test->op, arg->name, i / size,
@@ -274,7 +277,7 @@ static void require_same_bits(const XrOpRun *run, const XrArg *arg, const unsign
 // Rows [begin, begin+count) alone must have the bits that they have among all.
 static void check_rows_alone(XrOpRun *run, XrBackend *b, const Results *whole, int64_t begin,
                              int64_t count) {
-    Place places[XR_MAX_ARGS];
+    Place places[XR_MAX_ARGS] = {0};
     place_all(run, b, places);
     for (int i = 0; i < run->count; i++) {
         XrArg *arg = &run->args[i];
