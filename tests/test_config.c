@@ -348,7 +348,7 @@ static void accepted_variants(void **state) {
         {"text_config", "{}"},
         {"rope_parameters", "{\"rope_theta\":1000000,\"rope_type\":\"default\"}"},
         {"vision_config.fullatt_block_indexes", "[]"},
-        {"vision_config.fullatt_block_indexes", "[7,99]"},
+        {"vision_config.fullatt_block_indexes", "[7,99,1000000000]"},
         {"unknown_key", "{\"a\":[1,2,3]}"},
     };
     for (size_t i = 0; i < XR_COUNT(cases); i++) {
