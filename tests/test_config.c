@@ -199,10 +199,12 @@ static void tied_in_either_place(void **state) {
         XrConfig c = {0};
         bool ok = parse(&c, both, &err);
         assert_int_equal(ok, cases[i].tied >= 0);
-        if (ok)
+        if (ok) {
             assert_int_equal(c.tied, cases[i].tied);
-        else
+            assert_int_equal(c.tied_disputed, i == 4 || i == 5);
+        } else {
             assert_non_null(strstr(err.message, "\"tie_word_embeddings\" is missing"));
+        }
         free(inner);
         free(both);
     }
@@ -288,6 +290,30 @@ static const struct {
     {"vision_config.fullatt_block_indexes", "7", "fullatt_block_indexes"},
     {"vision_config.hidden_act", "\"quick_gelu\"", "quick_gelu"},
 };
+
+// Where the two places disagree, the folder's weights decide.
+static void disputed_tie_is_settled(void **state) {
+    XrBuffer text = {0};
+    XrError err = {0};
+    assert_true(
+        xr_file_read(xr_test_source("golden/models/mha_head64/config.json"), 1 << 20, &text, &err));
+    char *disputed = edited(text.data, "tie_word_embeddings", "false"), folder[300];
+    for (int own_head = 0; own_head < 2; own_head++) {
+        float numbers[4] = {0};
+        XrSaveTensor save = {.name = own_head ? "lm_head.weight" : "other",
+                             .tensor = xr_tensor2(XR_F32, numbers, 2, 2)};
+        snprintf(folder, sizeof folder, "%s/disputed%d", xr_test_scratch(), own_head);
+        assert_true(xr_safetensors_write_folder(folder, &save, 1, 1 << 20, &err));
+        char *path = xr_path_join(folder, "config.json");
+        assert_true(xr_file_write(path, disputed, strlen(disputed), &err));
+        XrConfig c = {0};
+        if (!xr_config_read(&c, folder, &err)) fail_msg("%s", err.message);
+        assert_int_equal(c.tied, !own_head);
+        free(path);
+    }
+    free(disputed);
+    xr_buffer_free(&text);
+}
 
 static void refused_configurations(void **state) {
     for (size_t i = 0; i < XR_COUNT(REFUSED); i++) {
@@ -719,6 +745,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(nested_forms),
         cmocka_unit_test(text_only),
         cmocka_unit_test(tied_in_either_place),
+        cmocka_unit_test(disputed_tie_is_settled),
         cmocka_unit_test(refused_configurations),
         cmocka_unit_test(other_tower_needs_all_keys),
         cmocka_unit_test(accepted_variants),

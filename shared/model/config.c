@@ -4,6 +4,7 @@
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
 #include "shared/base/utf8.h"
+#include "shared/format/safetensors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -251,12 +252,16 @@ static bool read_heads(XrConfig *c, const Section *s, XrError *err) {
                    (long long)c->head_dim);
 }
 
-// text_config's word on tied embeddings counts before the top level's, as in transformers. A file
+// text_config's word on tied embeddings counts before the top level's, as in transformers 4. A file
 // that has it in neither place is refused: the two class defaults that apply contradict each other.
 static bool read_tied(XrConfig *c, const Section *s, XrError *err) {
-    if (!find(s, "tie_word_embeddings")) return missing(s, "tie_word_embeddings", err);
-    return xr_json_get_bool(&s->json, home(s, "tie_word_embeddings"), "tie_word_embeddings",
-                            &c->tied, err);
+    static const char key[] = "tie_word_embeddings";
+    if (!find(s, key)) return missing(s, key, err);
+    if (!xr_json_get_bool(&s->json, home(s, key), key, &c->tied, err)) return false;
+    bool other = c->tied;
+    if (s->fallback && !xr_json_get_bool(&s->json, s->fallback, key, &other, err)) return false;
+    c->tied_disputed = other != c->tied;
+    return true;
 }
 
 static bool read_dtype(XrConfig *c, const Section *s, XrError *err) {
@@ -452,12 +457,22 @@ bool xr_config_parse(XrConfig *out, const char *name, const char *text, size_t b
     return ok;
 }
 
+// Lets the weights decide whether the embeddings are tied.
+static bool settle_tied(XrConfig *config, const char *folder, XrError *err) {
+    XrSafetensors *files;
+    if (!xr_safetensors_open(&files, folder, err)) return false;
+    config->tied = xr_safetensors_find(files, "lm_head.weight") == NULL;
+    xr_safetensors_close(files);
+    return true;
+}
+
 bool xr_config_read(XrConfig *out, const char *folder, XrError *err) {
     *out = (XrConfig){0};
     char *path = xr_path_join(folder, "config.json");
     XrBuffer text = {0};
     bool ok = xr_file_read(path, XR_JSON_SMALL.bytes, &text, err) &&
-              xr_config_parse(out, path, text.data, text.length, err);
+              xr_config_parse(out, path, text.data, text.length, err) &&
+              (!out->tied_disputed || settle_tied(out, folder, err));
     xr_buffer_free(&text);
     free(path);
     return ok;

@@ -46,7 +46,10 @@ typedef struct XrConfig {
     // Frequencies of the three axes (time, height, width); their sum is head_dim / 2. Text-only
     // models have all of them on the first.
     int64_t mrope_section[3];
-    bool tied;     // lm_head is the embedding
+    bool tied; // lm_head is the embedding
+    // text_config and the top level disagree about that; `tied` is text_config's word. Where a
+    // folder is read, its weights decide instead: a head of its own means untied.
+    bool tied_disputed;
     XrDType dtype; // what the file says the weights were saved as; XR_BF16 when it does not say
     // Token ids; -1 where the file has none.
     int64_t bos, pad;

@@ -16,7 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char *const SHARDS[] = {"model-00001-of-00002.safetensors",
                                      "model-00002-of-00002.safetensors"};
 
-static void put_shard(const char *folder, int k) {
+static char folder[] = "/tmp/xreasoner-fuzz-XXXXXX";
+
+static void put_shard(int k) {
     float numbers[2] = {1, 2};
     XrSaveTensor save = {.name = k ? "b" : "a", .tensor = xr_tensor1(XR_F32, numbers, 2)};
     char *path = xr_path_join(folder, SHARDS[k]);
@@ -25,14 +27,24 @@ static void put_shard(const char *folder, int k) {
     free(path);
 }
 
+static void remove_folder(void) {
+    const char *const names[] = {SHARDS[0], SHARDS[1], "model.safetensors.index.json"};
+    for (int i = 0; i < 3; i++) {
+        char *path = xr_path_join(folder, names[i]);
+        unlink(path);
+        free(path);
+    }
+    rmdir(folder);
+}
+
 // A folder with two shards, made once.
 static const char *shard_folder(void) {
-    static char folder[] = "/tmp/xreasoner-fuzz-XXXXXX";
     static bool made;
     if (!made) {
         XR_REQUIRE(mkdtemp(folder), "cannot make a folder in /tmp");
-        put_shard(folder, 0);
-        put_shard(folder, 1);
+        atexit(remove_folder);
+        put_shard(0);
+        put_shard(1);
         made = true;
     }
     return folder;
