@@ -7,13 +7,13 @@ static const XrShape SHAPES[] = {XR_SHAPE(0, 16),  XR_SHAPE(1, 1),    XR_SHAPE(1
                                  XR_SHAPE(3, 32),  XR_SHAPE(7, 33),   XR_SHAPE(33, 127),
                                  XR_SHAPE(2, 129), XR_SHAPE(1, 5000), {0}};
 
-static const XrGoldenRow SWIGLU_GOLDEN[] = {{"swiglu/1x7", XR_SHAPE(1, 7)},
-                                            {"swiglu/3x64", XR_SHAPE(3, 64)},
-                                            {"swiglu/5x129", XR_SHAPE(5, 129)},
+static const XrGoldenRow SWIGLU_GOLDEN[] = {XR_GOLDEN("swiglu/1x7", 1, 7),
+                                            XR_GOLDEN("swiglu/3x64", 3, 64),
+                                            XR_GOLDEN("swiglu/5x129", 5, 129),
                                             {0}};
-static const XrGoldenRow GELU_GOLDEN[] = {{"gelu/1x7", XR_SHAPE(1, 7)},
-                                          {"gelu/3x64", XR_SHAPE(3, 64)},
-                                          {"gelu/5x129", XR_SHAPE(5, 129)},
+static const XrGoldenRow GELU_GOLDEN[] = {XR_GOLDEN("gelu/1x7", 1, 7),
+                                          XR_GOLDEN("gelu/3x64", 3, 64),
+                                          XR_GOLDEN("gelu/5x129", 5, 129),
                                           {0}};
 
 static XrArg *rows(XrOpRun *run, const char *name, XrRole role) {

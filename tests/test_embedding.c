@@ -20,7 +20,7 @@ static void set_ids(XrArg *ids, int64_t vocabulary) {
 }
 
 static const XrGoldenRow GOLDEN[] = {
-    {"embedding/7of5x16", XR_SHAPE(7, 5, 16)}, {"embedding/40of11x33", XR_SHAPE(40, 11, 33)}, {0}};
+    XR_GOLDEN("embedding/7of5x16", 7, 5, 16), XR_GOLDEN("embedding/40of11x33", 40, 11, 33), {0}};
 
 static void build(XrOpRun *run) {
     const int64_t *n = run->shape->n;

@@ -14,6 +14,16 @@ static const XrShape SHAPES[] = {
     XR_SHAPE(5, 31, 33),  XR_SHAPE(12, 33, 32),   XR_SHAPE(13, 65, 31),   XR_SHAPE(33, 129, 129),
     XR_SHAPE(127, 7, 96), XR_SHAPE(193, 66, 130), XR_SHAPE(14, 64, 2051), {0}};
 
+static const XrGoldenRow GOLDEN[] = {XR_GOLDEN("linear/f32_1x31x33", 1, 33, 31),
+                                     XR_GOLDEN("linear/f32_3x64x48", 3, 48, 64),
+                                     XR_GOLDEN("linear/f32_17x129x65", 17, 65, 129),
+                                     XR_GOLDEN("linear/f32_5x256x32", 5, 32, 256),
+                                     XR_GOLDEN_BF16("linear/bf16_1x31x33", 1, 33, 31),
+                                     XR_GOLDEN_BF16("linear/bf16_3x64x48", 3, 48, 64),
+                                     XR_GOLDEN_BF16("linear/bf16_17x129x65", 17, 65, 129),
+                                     XR_GOLDEN_BF16("linear/bf16_5x256x32", 5, 32, 256),
+                                     {0}};
+
 // ---- linear ----
 
 static void build(XrOpRun *run) {
@@ -21,7 +31,11 @@ static void build(XrOpRun *run) {
     xr_activation(run, "y", XR_OUT, n[0], n[1]);
     xr_activation(run, "x", XR_IN, n[0], n[2]);
     xr_weight(run, "w", XR_IN, n[1], n[2]);
-    xr_weight(run, "bias", XR_IN, n[1], XR_1D)->optional = true;
+    XrArg *bias =
+        xr_plain(run, "bias", XR_IN, run->golden ? XR_F32 : run->types.weight, n[1], XR_1D);
+    bias->kind = XR_KIND_WEIGHT;
+    bias->optional = true;
+    bias->golden_in = "b";
 }
 
 static void reference(XrOpRun *run) {
@@ -49,7 +63,8 @@ const XrOpTest xr_op_test_linear = {.op = "linear",
                                     .independent_rows = true,
                                     .build = build,
                                     .reference = reference,
-                                    .call = call};
+                                    .call = call,
+                                    .golden = GOLDEN};
 
 // ---- linear_backward_input; the variant "aliased" stands for accumulation ----
 
@@ -85,14 +100,17 @@ const XrOpTest xr_op_test_linear_backward_input = {.op = "linear_backward_input"
                                                    .independent_rows = true,
                                                    .build = input_build,
                                                    .reference = input_reference,
-                                                   .call = input_call};
+                                                   .call = input_call,
+                                                   .golden = GOLDEN};
 
 // ---- linear_backward_weight ----
 
 static void weight_build(XrOpRun *run) {
     const int64_t *n = run->shape->n;
     xr_plain(run, "dw", XR_INOUT, XR_F32, n[1], n[2]);
-    xr_plain(run, "dbias", XR_INOUT, XR_F32, n[1], XR_1D)->optional = true;
+    XrArg *dbias = xr_plain(run, "dbias", XR_INOUT, XR_F32, n[1], XR_1D);
+    dbias->optional = true;
+    dbias->golden_out = "db";
     xr_activation(run, "dy", XR_IN, n[0], n[1]);
     xr_activation(run, "x", XR_IN, n[0], n[2]);
 }
@@ -123,7 +141,8 @@ const XrOpTest xr_op_test_linear_backward_weight = {.op = "linear_backward_weigh
                                                     .variants = XR_STRIDED | XR_MINIMAL,
                                                     .build = weight_build,
                                                     .reference = weight_reference,
-                                                    .call = weight_call};
+                                                    .call = weight_call,
+                                                    .golden = GOLDEN};
 
 // ---- what rows cannot say ----
 

@@ -28,19 +28,19 @@ static double rstd_of(const double *x, int64_t width, double eps) {
 
 // ---- rmsnorm ----
 
-static const XrGoldenRow GOLDEN[] = {{"rmsnorm/3x16", XR_SHAPE(3, 16)},
-                                     {"rmsnorm/5x80", XR_SHAPE(5, 80)},
-                                     {"rmsnorm/2x129", XR_SHAPE(2, 129)},
-                                     {"rmsnorm/4x512", XR_SHAPE(4, 512)},
+static const XrGoldenRow GOLDEN[] = {XR_GOLDEN("rmsnorm/3x16", 3, 16),
+                                     XR_GOLDEN("rmsnorm/5x80", 5, 80),
+                                     XR_GOLDEN("rmsnorm/2x129", 2, 129),
+                                     XR_GOLDEN("rmsnorm/4x512", 4, 512),
                                      {0}};
 static const XrGoldenRow ADD_GOLDEN[] = {
-    {"add_rmsnorm/3x64", XR_SHAPE(3, 64)}, {"add_rmsnorm/5x33", XR_SHAPE(5, 33)}, {0}};
-static const XrGoldenRow BACK_GOLDEN[] = {{"rmsnorm/3x16", XR_SHAPE(3, 16)},
-                                          {"rmsnorm/5x80", XR_SHAPE(5, 80)},
-                                          {"rmsnorm/2x129", XR_SHAPE(2, 129)},
-                                          {"rmsnorm/4x512", XR_SHAPE(4, 512)},
-                                          {"add_rmsnorm/3x64", XR_SHAPE(3, 64)},
-                                          {"add_rmsnorm/5x33", XR_SHAPE(5, 33)},
+    XR_GOLDEN("add_rmsnorm/3x64", 3, 64), XR_GOLDEN("add_rmsnorm/5x33", 5, 33), {0}};
+static const XrGoldenRow BACK_GOLDEN[] = {XR_GOLDEN("rmsnorm/3x16", 3, 16),
+                                          XR_GOLDEN("rmsnorm/5x80", 5, 80),
+                                          XR_GOLDEN("rmsnorm/2x129", 2, 129),
+                                          XR_GOLDEN("rmsnorm/4x512", 4, 512),
+                                          XR_GOLDEN("add_rmsnorm/3x64", 3, 64),
+                                          XR_GOLDEN("add_rmsnorm/5x33", 5, 33),
                                           {0}};
 
 static void build(XrOpRun *run) {

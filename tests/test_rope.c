@@ -113,14 +113,14 @@ static const XrShape SHAPES[] = {
     XR_SHAPE(31, 3, 64, 0), XR_SHAPE(32, 1, 80, 1),  XR_SHAPE(33, 2, 128, 0),
     XR_SHAPE(7, 5, 6, 0),   XR_SHAPE(129, 1, 34, 1), {0}};
 
-static const XrGoldenRow GOLDEN[] = {{"rope_mrope/16", XR_SHAPE(9, 3, 16, 0)},
-                                     {"rope_mrope/32", XR_SHAPE(9, 3, 32, 0)},
-                                     {"rope_mrope/128", XR_SHAPE(9, 3, 128, 0)},
-                                     {"rope_mrope/128", XR_SHAPE(9, 3, 128, 1)},
-                                     {"rope_vision/16", XR_SHAPE(7, 2, 16, 0)},
-                                     {"rope_vision/20", XR_SHAPE(7, 2, 20, 1)},
-                                     {"rope_vision/80", XR_SHAPE(7, 2, 80, 0)},
-                                     {"rope_vision/80", XR_SHAPE(7, 2, 80, 1)},
+static const XrGoldenRow GOLDEN[] = {XR_GOLDEN("rope_mrope/16", 9, 3, 16, 0),
+                                     XR_GOLDEN("rope_mrope/32", 9, 3, 32, 0),
+                                     XR_GOLDEN("rope_mrope/128", 9, 3, 128, 0),
+                                     XR_GOLDEN("rope_mrope/128", 9, 3, 128, 1),
+                                     XR_GOLDEN("rope_vision/16", 7, 2, 16, 0),
+                                     XR_GOLDEN("rope_vision/20", 7, 2, 20, 1),
+                                     XR_GOLDEN("rope_vision/80", 7, 2, 80, 0),
+                                     XR_GOLDEN("rope_vision/80", 7, 2, 80, 1),
                                      {0}};
 
 static void build(XrOpRun *run) {

@@ -365,9 +365,8 @@ static void take_inputs(XrOpRun *run) {
 static void take_outputs(XrOpRun *run) {
     for (int i = 0; i < run->count; i++) {
         XrArg *arg = &run->args[i];
-        if (arg->expect) {
-            take_golden(run, arg, arg->golden_out ? arg->golden_out : arg->name, arg->expect);
-        }
+        const char *name = arg->golden_out ? arg->golden_out : arg->name;
+        if (arg->expect && *name) take_golden(run, arg, name, arg->expect);
     }
 }
 

@@ -142,8 +142,8 @@ void xr_rows_add_op(XrRows *rows, const XrOpTest *test) {
             }
         }
         for (const XrGoldenRow *g = test->golden; g && g->name; g++) {
-            XrTypes f32 = {"golden", XR_F32, XR_F32};
-            add_row(rows, (XrOpRow){test, b, &g->shape, f32, XR_PLAIN, g->name});
+            XrTypes types = {"golden", XR_F32, g->weight};
+            add_row(rows, (XrOpRow){test, b, &g->shape, types, XR_PLAIN, g->name});
         }
     }
 }

@@ -73,8 +73,9 @@ struct XrArg {
     bool by_row;             // its row t belongs to row t of the others (activations always do)
     XrArg *alias;            // shares this input's memory
     XrArg *gradient_of;      // for the comparison with finite differences
-    // Names of the tensors of a golden case, where they are not the argument's own. "" as input
-    // leaves what `build` put there. An XR_INOUT argument starts from 0 unless golden_in is set.
+    // Names of the tensors of a golden case, where they are not the argument's own. "" leaves
+    // what `build` or `reference` put there. An XR_INOUT argument starts from 0 unless golden_in is
+    // set.
     const char *golden_in, *golden_out;
     double *value;   // before the call, exactly as the operation sees it; [count]
     double *expect;  // after the call; [count]; NULL for XR_IN and XR_CONSUMED
@@ -110,7 +111,12 @@ typedef enum XrVariant {
 typedef struct XrGoldenRow {
     const char *name; // of the case: "rmsnorm/5x80"
     XrShape shape;
+    XrDType weight; // as the file has it; f32 where not said
 } XrGoldenRow;
+#define XR_GOLDEN(case, ...)                                                                       \
+    { .name = (case), .shape = XR_SHAPE(__VA_ARGS__) }
+#define XR_GOLDEN_BF16(case, ...)                                                                  \
+    { .name = (case), .shape = XR_SHAPE(__VA_ARGS__), .weight = XR_BF16 }
 
 struct XrOpTest {
     const char *op;        // its name in the table
