@@ -89,7 +89,9 @@ static void serve(const XrWorker *worker, int socket) {
     if (socket > 3) close_range(3, (unsigned)socket - 1, 0);
     close_range((unsigned)socket + 1, ~0u, 0);
     signal(SIGINT, SIG_IGN); // ctrl-C is for the caller, who ends this process
-    signal(SIGTERM, SIG_DFL);
+    // and no handler of the caller's runs here: a crash is to end this process
+    static const int ends[] = {SIGTERM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGHUP, SIGALRM};
+    for (size_t i = 0; i < XR_COUNT(ends); i++) signal(ends[i], SIG_DFL);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     limit_memory(worker->limits.memory);
     XrBuffer request = {0}, reply = {0};
