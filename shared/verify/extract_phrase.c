@@ -107,8 +107,8 @@ static size_t line_value_end(XrSpan text, size_t from, bool choice, bool *cut) {
             at++;
         else if (c == '{')
             depth++;
-        else if (c == '}' && depth)
-            depth--;
+        else if (c == '}' && depth-- == 0)
+            return at; // of the group that holds the statement: \text{Answer: 5}
         else if (c == '$')
             dollars = !dollars && !is_currency(text, at);
         if (depth || dollars || c == '\\') continue;
@@ -147,10 +147,13 @@ static bool fenced_value(XrSpan text, size_t from, XrSpan *out) {
     return true;
 }
 
-// Skips spaces, colons, and emphasis that ends here ("**Answer:** 5") rather than begins ("**5**").
+// Skips spaces, colons, closing braces (\text{Answer: } 5) and emphasis that ends here
+// ("**Answer:** 5") rather than begins ("**5**").
 static size_t skip_closing_marks(XrSpan text, size_t at) {
     for (;;) {
-        while (at < text.bytes && (xr_is_space(text.data[at]) || text.data[at] == ':')) at++;
+        while (at < text.bytes &&
+               (xr_is_space(text.data[at]) || text.data[at] == ':' || text.data[at] == '}'))
+            at++;
         size_t marks = at;
         while (marks < text.bytes && is_mark(text.data[marks])) marks++;
         if (marks == at || marks - at > 3 || (marks < text.bytes && !xr_is_space(text.data[marks])))

@@ -187,15 +187,23 @@ static void read_value(Pair *pair, XrChoice *out) {
     }
 }
 
-// Whether the answer gives a value beside the letter, and that is not the value of the letter's
-// option.
+static bool is_number(Pair *pair, XrSpan text) {
+    return xr_math_kind(pair->verifier->math, text.data, text.bytes, NULL) == XR_MATH_NUMBER;
+}
+
+// Whether the answer gives a number beside the letter, and that is not the number of the letter's
+// option: "B (3 cm)".
 static bool value_disagrees(Pair *pair, const XrChoice *read) {
     XrSpan value = xr_strip_marks(read->rest);
+    if (value.bytes > 2 && value.data[0] == '(' && value.data[value.bytes - 1] == ')') {
+        value = xr_strip_marks(xr_span_cut(value, 1, value.bytes - 1));
+    }
     if (read->by_text || (read->letters & (read->letters - 1)) || !xr_looks_like_value(value) ||
         value.bytes > MOST_BYTES_OF_VALUE)
         return false;
     XrSpan own = pair->verifier->choices.texts[__builtin_ctz(read->letters)];
-    return looks_mathematical(own) && compare_math(pair, own, value, NULL) == XR_VERDICT_DIFFERENT;
+    return is_number(pair, own) && is_number(pair, value) &&
+           compare_math(pair, own, value, NULL) == XR_VERDICT_DIFFERENT;
 }
 
 // Where the options are not known but the gold answer gives its own text, "B: No": the text alone
