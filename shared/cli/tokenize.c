@@ -173,6 +173,10 @@ int xr_command_tokenize(int argc, char **argv) {
     int count;
     XrParsed parsed = xr_parse_command_line(&line, argc, argv, &model, &count);
     if (parsed != XR_PARSED) return parsed == XR_PARSED_HELP ? 0 : 2;
+    if (job.decode && job.chat) {
+        fputs("xreasoner tokenize: --decode and --chat exclude each other\n", stderr);
+        return 2;
+    }
     XrError err = {0};
     bool ok = open_model(&job, model, &err) && run_lines(&job, &err);
     if (!ok) fprintf(stderr, "xreasoner tokenize: %s\n", err.message);
