@@ -25,8 +25,10 @@ static const char *fresh_folder(void) {
     return path;
 }
 
-// Plainly, without the care (and the time) that the program's own files are written with.
+// Plainly, without the care (and the time) that the program's own files are written with. Some file
+// systems flush a file that is cut short and written anew, hence the unlink.
 static void put_file(const char *path, const void *bytes, size_t count) {
+    unlink(path);
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, count, file), count);

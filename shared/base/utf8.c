@@ -105,8 +105,10 @@ const char *xr_utf8_shown(const char *text) {
             length += 3;
             break;
         }
-        if (plain) memcpy(out + length, text, step);
-        else out[length] = '?';
+        if (plain)
+            memcpy(out + length, text, step);
+        else
+            out[length] = '?';
         length += plain ? step : 1;
         text += step;
         left -= step;
