@@ -1,0 +1,396 @@
+#include "shared/engine/engine.h"
+
+#include "shared/base/memory.h"
+#include "shared/engine/runner.h"
+#include "shared/model/vision.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct XrEngine {
+    XrSetting setting;
+    XrEngineConfig config;
+    XrScheduler scheduler;
+    XrRunner *runner;
+    XrChunk *chunks;    // [max_sequences]
+    int32_t *from, *to; // [max_sequences] pages to copy
+    XrDraw *draws;      // grows
+    int draw_count, draw_capacity;
+    XrJob **jobs; // by arrival
+    int job_count, job_capacity;
+    uint64_t arrivals;
+    XrResponse **done; // [done_count] finished, the oldest first
+    int done_count, done_capacity;
+    XrEngineStats stats;
+};
+
+size_t xr_engine_page_bytes(const XrModel *model) {
+    XrBackend *b = model->backend;
+    const XrConfig *c = &model->config;
+    return b->kv_page_bytes(b, (int)c->kv_heads, (int)c->head_dim) * (size_t)c->layers;
+}
+
+// Fills in defaults; returns the number of pages.
+static int64_t settle(XrEngineConfig *config, const XrModel *model) {
+    if (config->max_sequences <= 0) config->max_sequences = 64;
+    if (config->max_batch_tokens <= 0) config->max_batch_tokens = 512;
+    config->max_batch_tokens = XR_MAX(config->max_batch_tokens, config->max_sequences);
+    int64_t pages = xr_pages_for(model->config.max_positions) * config->max_sequences;
+    size_t bytes = config->cache_bytes;
+    if (bytes == 0) bytes = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 4;
+    pages = XR_MIN(pages, (int64_t)(bytes / xr_engine_page_bytes(model)));
+    return XR_MIN(pages, INT32_MAX / XR_KV_PAGE);
+}
+
+bool xr_engine_create(XrEngine **out, const XrModel *model, const XrTokenizer *tokenizer,
+                      const XrEngineConfig *config, XrError *err) {
+    *out = NULL;
+    XrEngineConfig settled = *config;
+    int64_t pages = settle(&settled, model);
+    if (pages < 1) {
+        return xr_fail(err, XR_ERR_LIMIT,
+                       "a cache of %zu bytes holds no page; %s needs %zu bytes "
+                       "for each %d tokens",
+                       config->cache_bytes, model->folder, xr_engine_page_bytes(model), XR_KV_PAGE);
+    }
+    XrEngine *e = xr_calloc(1, sizeof *e);
+    e->config = settled;
+    e->setting = (XrSetting){.model = model,
+                             .tokenizer = tokenizer,
+                             .encoder = tokenizer ? xr_encoder_create(tokenizer) : NULL,
+                             .context = XR_MIN(model->config.max_positions, pages * XR_KV_PAGE)};
+    size_t most = (size_t)settled.max_sequences;
+    e->chunks = xr_malloc(sizeof *e->chunks * most);
+    e->from = xr_malloc(sizeof *e->from * most);
+    e->to = xr_malloc(sizeof *e->to * most);
+    xr_scheduler_create(&e->scheduler, (int32_t)pages, settled.max_sequences,
+                        settled.max_batch_tokens);
+    bool ok = xr_runner_create(&e->runner, model, (int32_t)pages, settled.max_sequences,
+                               settled.max_batch_tokens, e->setting.context, err);
+    if (ok)
+        *out = e;
+    else
+        xr_engine_free(e);
+    return ok;
+}
+
+static void release_pictures(XrJob *job) {
+    xr_tensor_free(job->setting->model->backend, &job->images);
+}
+
+// Ends all samples of a job that have not ended.
+static void end_job(XrEngine *e, XrJob *job, XrFinish finish, const XrError *error) {
+    if (error && job->response->error.status == XR_OK) job->response->error = *error;
+    for (int i = 0; i < job->request.samples; i++) {
+        XrSequence *s = &job->sequences[i];
+        if (s->phase == XR_PHASE_DONE) continue;
+        xr_sequence_finish(s, finish);
+        xr_scheduler_leave(&e->scheduler, s);
+    }
+}
+
+static void add_done(XrEngine *e, XrResponse *response) {
+    if (e->done_count == e->done_capacity) {
+        e->done_capacity = 2 * e->done_capacity + 16;
+        size_t bytes = sizeof(XrResponse *) * (size_t)e->done_capacity;
+        e->done = (XrResponse **)xr_realloc((void *)e->done, bytes);
+    }
+    e->done[e->done_count++] = response;
+}
+
+// Hands over the responses of jobs all of whose samples have ended.
+static void finish_jobs(XrEngine *e) {
+    int kept = 0;
+    for (int i = 0; i < e->job_count; i++) {
+        XrJob *job = e->jobs[i];
+        if (job->alive > 0) {
+            e->jobs[kept++] = job;
+            continue;
+        }
+        add_done(e, job->response);
+        release_pictures(job);
+        xr_job_free(job);
+    }
+    e->job_count = kept;
+}
+
+void xr_engine_free(XrEngine *e) {
+    if (!e) return;
+    for (int i = 0; i < e->job_count; i++) {
+        e->jobs[i]->request.on_piece = NULL;
+        end_job(e, e->jobs[i], XR_FINISH_INTERRUPTED, NULL);
+    }
+    finish_jobs(e);
+    for (int i = 0; i < e->done_count; i++) xr_response_free(e->done[i]);
+    xr_scheduler_destroy(&e->scheduler);
+    xr_runner_free(e->runner);
+    xr_encoder_free(e->setting.encoder);
+    free((void *)e->jobs);
+    free((void *)e->done);
+    free(e->chunks);
+    free(e->draws);
+    free(e->from);
+    free(e->to);
+    free(e);
+}
+
+int64_t xr_engine_context(const XrEngine *e) {
+    return e->setting.context;
+}
+
+static XrJob *find_job(const XrEngine *e, uint64_t id) {
+    for (int i = 0; i < e->job_count; i++) {
+        if (e->jobs[i]->request.id == id) return e->jobs[i];
+    }
+    return NULL;
+}
+
+bool xr_engine_add(XrEngine *e, const XrRequest *request, XrError *err) {
+    if (find_job(e, request->id)) {
+        return xr_fail(err, XR_ERR_INPUT, "a request with the id %llu is in the engine already",
+                       (unsigned long long)request->id);
+    }
+    XrJob *job;
+    if (!xr_job_create(&job, &e->setting, request, err)) return false;
+    job->arrival = e->arrivals++;
+    if (e->job_count == e->job_capacity) {
+        e->job_capacity = 2 * e->job_capacity + 16;
+        size_t bytes = sizeof(XrJob *) * (size_t)e->job_capacity;
+        e->jobs = (XrJob **)xr_realloc((void *)e->jobs, bytes);
+    }
+    e->jobs[e->job_count++] = job;
+    xr_scheduler_wait(&e->scheduler, &job->sequences[0]);
+    return true;
+}
+
+void xr_engine_cancel(XrEngine *e, uint64_t id) {
+    XrJob *job = find_job(e, id);
+    if (job) job->cancelled = true;
+}
+
+static void end_cancelled(XrEngine *e) {
+    bool any = false;
+    for (int i = 0; i < e->job_count; i++) {
+        if (!e->jobs[i]->cancelled) continue;
+        end_job(e, e->jobs[i], XR_FINISH_INTERRUPTED, NULL);
+        any = true;
+    }
+    if (any) finish_jobs(e);
+}
+
+static bool has_picture(const XrChunk *c) {
+    const XrJob *job = c->sequence->job;
+    int64_t end = XR_MIN(c->begin + c->count, xr_job_prompt(job));
+    for (int64_t at = c->begin; job->image_rows && at < end; at++) {
+        if (job->image_rows[at] >= 0) return true;
+    }
+    return false;
+}
+
+// Embeds the pictures that the chunks need. A job whose pictures do not fit into memory ends; the
+// chunks are then void, which is what false says.
+static bool embed(XrEngine *e, int count) {
+    bool ok = true;
+    for (int i = 0; i < count; i++) {
+        XrJob *job = e->chunks[i].sequence->job;
+        if (job->images.data || job->alive == 0 || !has_picture(&e->chunks[i])) continue;
+        const XrRequest *r = &job->request;
+        XrError error = {0};
+        if (xr_vision_forward(job->setting->model, &job->images, r->pixels, r->grids,
+                              r->picture_count, NULL, &error)) {
+            e->stats.pictures += r->picture_count;
+            continue;
+        }
+        end_job(e, job, XR_FINISH_ERROR, &error);
+        ok = false;
+    }
+    return ok;
+}
+
+// Log-probabilities of injected tokens that the chunk's rows have just made known.
+static void score(XrEngine *e, const XrChunk *c, const XrTensor *hidden) {
+    XrSequence *s = c->sequence;
+    int64_t first = 0, count = xr_sequence_unscored(s, c->begin, c->count, &first);
+    if (count == 0) return;
+    int64_t row = c->row + (xr_job_prompt(s->job) + first - 1 - c->begin);
+    float temperature = s->job->request.sampling.temperature;
+    XrSample *o = s->sample;
+    xr_runner_score(e->runner, hidden, row, o->ids + first, count, 1, o->logprobs + first);
+    if (temperature == 0 || temperature == 1) {
+        memcpy(o->scaled + first, o->logprobs + first, sizeof *o->scaled * (size_t)count);
+    } else {
+        xr_runner_score(e->runner, hidden, row, o->ids + first, count, temperature,
+                        o->scaled + first);
+    }
+}
+
+static void add_draw(XrEngine *e, XrSequence *s, int64_t row) {
+    if (xr_sequence_exhausted(s)) { // an answer budget of 0
+        xr_sequence_finish(s, XR_FINISH_LENGTH);
+        xr_scheduler_leave(&e->scheduler, s);
+        return;
+    }
+    if (e->draw_count == e->draw_capacity) {
+        e->draw_capacity = 2 * e->draw_capacity + 64;
+        e->draws = xr_realloc(e->draws, sizeof *e->draws * (size_t)e->draw_capacity);
+    }
+    e->draws[e->draw_count++] = (XrDraw){.sequence = s, .row = row};
+}
+
+// Lets a sibling hold the pages of sample 0, which has just run all that both know; the last page,
+// which both will write to, is copied. Returns the number of pages to copy, 0 or 1, or -1 when
+// there is no room for the sibling now.
+static int share_pages(XrEngine *e, const XrSequence *leader, XrSequence *sibling, int copies) {
+    XrScheduler *scheduler = &e->scheduler;
+    int64_t whole = leader->cached / XR_KV_PAGE, all = xr_pages_for(leader->cached);
+    if (scheduler->running_count == scheduler->max_sequences) return -1;
+    while (scheduler->pool.free < all - whole &&
+           xr_kept_evict(&scheduler->kept, &scheduler->pool)) {
+        continue;
+    }
+    if (scheduler->pool.free < all - whole) return -1;
+    xr_pages_share(&scheduler->pool, &sibling->pages, &leader->pages, whole);
+    xr_pages_grow(&scheduler->pool, &sibling->pages, all);
+    sibling->cached = leader->cached;
+    xr_scheduler_run(scheduler, sibling);
+    if (all == whole) return 0;
+    e->from[copies] = leader->pages.pages[whole];
+    e->to[copies] = sibling->pages.pages[whole];
+    return 1;
+}
+
+// Sample 0 has run the prompt: the other samples start from there, all drawing from the same row.
+static void fork_job(XrEngine *e, XrJob *job, int64_t row) {
+    const XrSequence *leader = &job->sequences[0];
+    const XrSample *first = leader->sample;
+    int copies = 0;
+    job->prefilled = true;
+    for (int i = 1; i < job->request.samples; i++) {
+        XrSequence *s = &job->sequences[i];
+        size_t bytes = sizeof *first->logprobs * (size_t)first->count;
+        if (bytes) memcpy(s->sample->logprobs, first->logprobs, bytes);
+        if (bytes) memcpy(s->sample->scaled, first->scaled, bytes);
+        int shared = share_pages(e, leader, s, copies);
+        if (shared < 0) xr_scheduler_wait(&e->scheduler, s);
+        if (shared > 0) copies++;
+        add_draw(e, s, row);
+    }
+    if (copies) xr_runner_copy_pages(e->runner, e->from, e->to, copies);
+}
+
+// Takes account of what has been run, and collects the draws that are due.
+static void advance(XrEngine *e, const XrTensor *hidden, int count) {
+    e->draw_count = 0;
+    for (int i = 0; i < count; i++) {
+        const XrChunk *c = &e->chunks[i];
+        XrSequence *s = c->sequence;
+        score(e, c, hidden);
+        s->cached += c->count;
+        e->stats.tokens += c->count;
+        if (s->cached < xr_sequence_known(s)) continue;
+        int64_t row = c->row + c->count - 1;
+        if (!s->job->prefilled) fork_job(e, s->job, row);
+        add_draw(e, s, row);
+    }
+}
+
+// Ends every job that was to take part in a step for which there was no memory.
+static void fail_step(XrEngine *e, int count, const XrError *error) {
+    for (int i = 0; i < count; i++) end_job(e, e->chunks[i].sequence->job, XR_FINISH_ERROR, error);
+}
+
+// Picture embeddings are given up when no sample needs them; a preempted one has them made again.
+static void tidy_pictures(XrEngine *e) {
+    for (int i = 0; i < e->job_count; i++) {
+        XrJob *job = e->jobs[i];
+        if (!job->images.data) continue;
+        bool needed = false;
+        for (int k = 0; k < job->request.samples; k++) {
+            const XrSequence *s = &job->sequences[k];
+            needed |= s->phase == XR_PHASE_WAITING ||
+                      (s->phase == XR_PHASE_RUNNING && s->cached < xr_job_prompt(job));
+        }
+        if (!needed) release_pictures(job);
+    }
+}
+
+static void run_chunks(XrEngine *e, int count) {
+    XrTensor hidden;
+    XrError error = {0};
+    double begin = xr_now();
+    if (!embed(e, count)) return;
+    bool ok = xr_runner_forward(e->runner, e->chunks, count, &hidden, &error);
+    if (ok) {
+        advance(e, &hidden, count);
+        ok = xr_runner_draw(e->runner, &hidden, e->draws, e->draw_count, &error);
+    }
+    e->stats.model_seconds += xr_now() - begin;
+    if (!ok) {
+        fail_step(e, count, &error);
+        return;
+    }
+    e->stats.drawn += e->draw_count;
+    for (int i = 0; i < e->draw_count; i++) {
+        XrDraw *d = &e->draws[i];
+        xr_sequence_draw(d->sequence, d->id, d->logprob, d->scaled);
+        if (d->sequence->phase == XR_PHASE_DONE) xr_scheduler_leave(&e->scheduler, d->sequence);
+    }
+}
+
+bool xr_engine_step(XrEngine *e) {
+    double begin = xr_now();
+    end_cancelled(e);
+    int count = xr_scheduler_plan(&e->scheduler, e->chunks);
+    if (count > 0) {
+        e->stats.steps++;
+        run_chunks(e, count);
+        tidy_pictures(e);
+        finish_jobs(e);
+    }
+    e->stats.seconds += xr_now() - begin;
+    return e->job_count > 0;
+}
+
+XrResponse *xr_engine_take(XrEngine *e) {
+    if (e->done_count == 0) return NULL;
+    XrResponse *first = e->done[0];
+    e->done_count--;
+    memmove((void *)e->done, (const void *)(e->done + 1),
+            sizeof(XrResponse *) * (size_t)e->done_count);
+    return first;
+}
+
+bool xr_engine_generate(XrEngine *e, const XrRequest *requests, int count, XrResponse **out,
+                        XrError *err) {
+    XR_REQUIRE(e->job_count == 0 && e->done_count == 0, "%d requests are in the engine already",
+               e->job_count + e->done_count);
+    bool ok = true;
+    for (int i = 0; ok && i < count; i++) {
+        ok = xr_engine_add(e, &requests[i], err) || xr_fail_in(err, "request %d", i);
+    }
+    for (int i = 0; !ok && i < e->job_count; i++) e->jobs[i]->cancelled = true;
+    while (xr_engine_step(e)) continue;
+    for (XrResponse *response; (response = xr_engine_take(e));) {
+        int at = 0;
+        while (at < count && requests[at].id != response->id) at++;
+        if (ok)
+            out[at] = response;
+        else
+            xr_response_free(response);
+    }
+    return ok;
+}
+
+XrEngineStats xr_engine_stats(const XrEngine *e) {
+    XrEngineStats stats = e->stats;
+    const XrScheduler *s = &e->scheduler;
+    stats.preemptions = s->preemptions;
+    stats.requests = e->job_count;
+    stats.running = s->running_count;
+    stats.waiting = s->waiting_count;
+    stats.pages = s->pool.total;
+    stats.free_pages = s->pool.free;
+    stats.least_free_pages = s->pool.least_free;
+    return stats;
+}

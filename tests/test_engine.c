@@ -1,0 +1,639 @@
+// The generation engine against golden continuations, and against itself: what is sampled for a
+// request must be the same bits however it is scheduled.
+#include "tests/support/models.h"
+#include "tests/support/test.h"
+
+#include "shared/base/memory.h"
+#include "shared/base/rng.h"
+#include "shared/engine/engine.h"
+#include "shared/tensor/ops.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { MOST = 24 };
+
+// A model with its tokenizer, and requests for it.
+typedef struct Bench {
+    XrBackend *backend;
+    XrModel *model;
+    XrTokenizer *tokenizer;
+    XrGoldenRequest golden[MOST];
+    XrRequest requests[MOST];
+    int count;
+} Bench;
+
+static void must(bool ok, const XrError *err) {
+    if (!ok) fail_msg("%s", err->message);
+}
+
+static void open_bench(Bench *bench, const char *model, int threads) {
+    XrError err;
+    char name[96];
+    *bench = (Bench){.backend = xr_cpu_create(threads)};
+    snprintf(name, sizeof name, "%s.any", model);
+    bench->model = xr_golden_model(bench->backend, name);
+    bench->tokenizer = xr_tokenizer_load(bench->model->folder, &err);
+    must(bench->tokenizer != NULL, &err);
+}
+
+static void close_bench(Bench *bench) {
+    for (int i = 0; i < bench->count; i++) xr_golden_request_free(&bench->golden[i]);
+    xr_tokenizer_free(bench->tokenizer);
+    xr_model_close(bench->model);
+    xr_backend_free(bench->backend);
+}
+
+// Adds a golden request; greedy, 16 tokens, no stops.
+static XrRequest *add_request(Bench *bench, const char *name) {
+    int i = bench->count++;
+    XrGoldenRequest *g = &bench->golden[i];
+    *g = xr_golden_request(name);
+    XrRequest *r = &bench->requests[i];
+    *r = xr_request_default();
+    r->id = (uint64_t)i + 1;
+    r->prompt = g->ids;
+    r->prompt_count = g->count;
+    r->pixels = g->pixels;
+    r->grids = g->grids;
+    r->picture_count = g->grid_count;
+    r->max_new_tokens = 16;
+    return r;
+}
+
+static XrEngine *make_engine(const Bench *bench, int sequences, int64_t tokens, int64_t pages) {
+    XrEngine *engine;
+    XrError err;
+    XrEngineConfig config = {
+        .max_sequences = sequences,
+        .max_batch_tokens = tokens,
+        .cache_bytes = (size_t)pages * xr_engine_page_bytes(bench->model),
+    };
+    must(xr_engine_create(&engine, bench->model, bench->tokenizer, &config, &err), &err);
+    return engine;
+}
+
+static void assert_same_sample(const XrSample *a, const XrSample *b, const char *what,
+                               uint64_t id) {
+    size_t n = (size_t)a->count;
+    bool same = a->count == b->count && a->finish == b->finish && a->index == b->index &&
+                a->stop_id == b->stop_id && a->stop_string == b->stop_string &&
+                memcmp(a->ids, b->ids, n * sizeof *a->ids) == 0 &&
+                memcmp(a->forced, b->forced, n) == 0 &&
+                memcmp(a->logprobs, b->logprobs, n * sizeof *a->logprobs) == 0 &&
+                memcmp(a->scaled, b->scaled, n * sizeof *a->scaled) == 0 &&
+                a->text_bytes == b->text_bytes && memcmp(a->text, b->text, a->text_bytes) == 0;
+    if (!same) {
+        fail_msg("%s: request %llu, sample %d differs: %lld tokens \"%s\" and %lld tokens \"%s\"",
+                 what, (unsigned long long)id, a->index, (long long)a->count, a->text,
+                 (long long)b->count, b->text);
+    }
+}
+
+static void assert_same(const XrResponse *a, const XrResponse *b, const char *what) {
+    assert_int_equal(a->count, b->count);
+    assert_int_equal(a->error.status, XR_OK);
+    assert_int_equal(b->error.status, XR_OK);
+    for (int i = 0; i < a->count; i++) {
+        assert_same_sample(&a->samples[i], &b->samples[i], what, a->id);
+    }
+}
+
+// ---- golden continuations -----------------------------------------------------------------------
+
+static void check_continuation(const XrResponse *response, const XrGolden *golden,
+                               const char *prefix, const char *request) {
+    char ids_name[48], logprobs_name[48];
+    snprintf(ids_name, sizeof ids_name, "%s.ids", prefix);
+    snprintf(logprobs_name, sizeof logprobs_name, "%s.logprobs", prefix);
+    XrTensor ids = xr_golden_tensor(golden, ids_name, XR_I64);
+    XrTensor logprobs = xr_golden_tensor(golden, logprobs_name, XR_F32);
+    const XrSample *s = &response->samples[0];
+    assert_int_equal(s->count, ids.shape[0]);
+    assert_int_equal(s->finish, XR_FINISH_LENGTH);
+    assert_true(s->truncated);
+    for (int64_t i = 0; i < s->count; i++) {
+        int64_t expected = ((const int64_t *)ids.data)[i];
+        if (s->ids[i] != expected) {
+            fail_msg("%s, %s: token %lld is %d, expected %lld", request, prefix, (long long)i,
+                     s->ids[i], (long long)expected);
+        }
+    }
+    XrTensor actual = xr_tensor1(XR_F32, s->logprobs, s->count);
+    xr_assert_close(request, &actual, &logprobs, 1e-4);
+    assert_memory_equal(s->scaled, s->logprobs, (size_t)s->count * sizeof *s->scaled);
+}
+
+static void golden_continuations(void **state) {
+    int count;
+    const char *const *names = xr_golden_request_names(&count);
+    assert_true(count >= 17);
+    for (int i = 0; i < count; i++) {
+        Bench bench;
+        char model[64];
+        snprintf(model, sizeof model, "%.*s", (int)strcspn(names[i], "."), names[i]);
+        open_bench(&bench, model, 2);
+        add_request(&bench, names[i]);
+        XrRequest *penalised = add_request(&bench, names[i]);
+        penalised->sampling.repetition_penalty = 1.05f;
+        XrEngine *engine = make_engine(&bench, 4, 64, 64);
+        XrResponse *responses[2];
+        XrError err;
+        must(xr_engine_generate(engine, bench.requests, 2, responses, &err), &err);
+        check_continuation(responses[0], &bench.golden[0].golden, "greedy", names[i]);
+        check_continuation(responses[1], &bench.golden[0].golden, "greedy_penalty", names[i]);
+        xr_response_free(responses[0]);
+        xr_response_free(responses[1]);
+        xr_engine_free(engine);
+        close_bench(&bench);
+    }
+}
+
+// ---- the same bits under every schedule
+// ----------------------------------------------------------
+
+static const char *const STOPS[] = {"the ", "\n\n", "e"};
+
+// Requests of all kinds: pictures or none, greedy or sampled, penalties, several samples, budgets.
+static void fill(Bench *bench, const char *const *names, int name_count, int count) {
+    static const int32_t stop_ids[] = {362, 360, 31, 59, 65, 104, 129, 146, 230, 248, 251, 289};
+    static const int32_t suppress[] = {360, 361, 17};
+    for (int i = 0; i < count; i++) {
+        XrRequest *r = add_request(bench, names[i % name_count]);
+        r->sampling = (XrSampling){.temperature = i % 4 == 3 ? 0 : 0.7f + 0.1f * (float)(i % 5),
+                                   .top_k = i % 3 == 1 ? 20 : 0,
+                                   .top_p = i % 3 == 2 ? 0.9f : 1,
+                                   .repetition_penalty = i % 2 ? 1.05f : 1,
+                                   .seed = 7};
+        r->samples = i % 3 == 0 ? 4 : 1;
+        r->max_new_tokens = 50 + 11 * (i % 4);
+        r->stop_ids = stop_ids;
+        r->stop_id_count = i % 5 ? 12 : 0;
+        r->stop_strings = STOPS;
+        r->stop_string_count = i % 4 == 1 ? 3 : 0;
+        r->suppress = suppress;
+        r->suppress_count = i % 6 == 2 ? 3 : 0;
+        if (i % 2 == 0) r->think = (XrThinkLimits){.budget = i % 7, .answer_budget = -1};
+        if (i % 8 == 4) r->think.answer_budget = 3;
+    }
+}
+
+typedef struct Schedule {
+    const char *name;
+    int threads, sequences;
+    int64_t tokens, pages;
+    bool reversed;
+    bool preempts;
+} Schedule;
+
+static XrResponse **run_schedule(const char *model, const char *const *names, int name_count,
+                                 int count, const Schedule *schedule) {
+    Bench bench;
+    open_bench(&bench, model, schedule->threads);
+    fill(&bench, names, name_count, count);
+    XrRequest order[MOST];
+    for (int i = 0; i < count; i++) {
+        order[i] = bench.requests[schedule->reversed ? count - 1 - i : i];
+    }
+    XrEngine *engine = make_engine(&bench, schedule->sequences, schedule->tokens, schedule->pages);
+    XrResponse *responses[MOST];
+    XrError err;
+    must(xr_engine_generate(engine, order, count, responses, &err), &err);
+    XrEngineStats stats = xr_engine_stats(engine);
+    assert_int_equal(stats.free_pages, stats.pages);
+    if (schedule->preempts && !stats.preemptions) fail_msg("%s: none preempted", schedule->name);
+    XrResponse **sorted = xr_calloc(MOST, sizeof *sorted);
+    for (int i = 0; i < count; i++) sorted[schedule->reversed ? count - 1 - i : i] = responses[i];
+    xr_engine_free(engine);
+    close_bench(&bench);
+    return sorted;
+}
+
+static void compare_schedules(const char *model, const char *const *names, int name_count,
+                              int count, const Schedule *schedules, int schedule_count) {
+    XrResponse **first = run_schedule(model, names, name_count, count, &schedules[0]);
+    int forced = 0, stopped = 0;
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < first[i]->count; k++) {
+            forced += first[i]->samples[k].finish == XR_FINISH_FORCED_EXIT;
+            stopped += first[i]->samples[k].finish == XR_FINISH_STOP;
+        }
+    }
+    if (forced < 3 || stopped < 3) fail_msg("%d samples forced, %d stopped", forced, stopped);
+    for (int k = 1; k < schedule_count; k++) {
+        XrResponse **other = run_schedule(model, names, name_count, count, &schedules[k]);
+        for (int i = 0; i < count; i++) {
+            assert_same(first[i], other[i], schedules[k].name);
+            xr_response_free(other[i]);
+        }
+        free((void *)other);
+    }
+    for (int i = 0; i < count; i++) xr_response_free(first[i]);
+    free((void *)first);
+}
+
+static const Schedule SCHEDULES[] = {
+    {"one after the other", 1, 1, 2048, 64, false, false},
+    {"all together", 1, 64, 512, 512, false, false},
+    {"two threads", 2, 64, 512, 512, false, false},
+    {"three threads, reversed", 3, 64, 300, 512, true, false},
+    {"prefill in parts of 5", 2, 5, 5, 512, false, false},
+    {"prefill in parts of 33, reversed", 2, 8, 33, 256, true, false},
+    {"few pages", 2, 64, 128, 7, false, true},
+    {"fewer pages, reversed", 2, 16, 64, 6, true, true},
+};
+
+static void schedules_of_pictures(void **state) {
+    static const char *const names[] = {"gqa2_tied.text", "gqa2_tied.two", "gqa2_tied.image",
+                                        "gqa2_tied.adjacent", "gqa2_tied.turns"};
+    compare_schedules("gqa2_tied", names, 5, 15, SCHEDULES, (int)XR_COUNT(SCHEDULES));
+}
+
+static void schedules_of_half_weights(void **state) {
+    static const char *const names[] = {"gqa7_half.two", "gqa7_half.turns", "gqa7_half.adjacent"};
+    compare_schedules("gqa7_half", names, 3, 10, SCHEDULES, (int)XR_COUNT(SCHEDULES));
+}
+
+static void schedules_of_text(void **state) {
+    static const char *const names[] = {"text_only.talk", "text_only.short"};
+    compare_schedules("text_only", names, 2, MOST, SCHEDULES, (int)XR_COUNT(SCHEDULES));
+}
+
+// ---- samples of one prompt
+// -----------------------------------------------------------------------
+
+static void samples_equal_separate_requests(void **state) {
+    enum { N = 6 };
+    Bench bench;
+    open_bench(&bench, "gqa2_tied", 2);
+    XrRequest *r = add_request(&bench, "gqa2_tied.turns");
+    r->sampling.temperature = 1;
+    r->sampling.seed = 11;
+    r->samples = N;
+    r->max_new_tokens = 40;
+    r->think = (XrThinkLimits){.budget = 9, .answer_budget = -1};
+    XrEngine *engine = make_engine(&bench, 8, 64, 128);
+    XrResponse *together, *alone[N];
+    XrError err;
+    must(xr_engine_generate(engine, r, 1, &together, &err), &err);
+    int64_t run = xr_engine_stats(engine).tokens;
+    // One prefill: the prompt, and what each sample ran but its last token.
+    int64_t expected = r->prompt_count;
+    for (int i = 0; i < N; i++) expected += together->samples[i].count - 1;
+    assert_int_equal(run, expected);
+    assert_int_equal(xr_engine_stats(engine).pictures, 1);
+    int distinct = 0;
+    for (int i = 0; i < N; i++) {
+        XrRequest one = *r;
+        one.samples = 1;
+        one.first_sample = i;
+        must(xr_engine_generate(engine, &one, 1, &alone[i], &err), &err);
+        assert_same_sample(&together->samples[i], &alone[i]->samples[0], "sample alone", r->id);
+        const int32_t *ids = alone[i]->samples[0].ids;
+        distinct += i && memcmp(alone[0]->samples[0].ids, ids, 5 * sizeof *ids) != 0;
+    }
+    assert_int_equal(distinct, N - 1);
+    for (int i = 0; i < N; i++) xr_response_free(alone[i]);
+    xr_response_free(together);
+    xr_engine_free(engine);
+    close_bench(&bench);
+}
+
+// The number of pages that N samples hold is that of one prompt, and their own ends.
+static void samples_share_pages(void **state) {
+    Bench bench;
+    open_bench(&bench, "text_only", 1);
+    XrRequest *r = add_request(&bench, "text_only.talk");
+    r->samples = 8;
+    r->sampling.temperature = 1;
+    r->max_new_tokens = 2;
+    XrEngine *engine = make_engine(&bench, 8, 512, 64);
+    XrResponse *response;
+    XrError err;
+    must(xr_engine_generate(engine, r, 1, &response, &err), &err);
+    XrEngineStats stats = xr_engine_stats(engine);
+    int64_t whole = r->prompt_count / XR_KV_PAGE;
+    assert_true(whole > 0 && r->prompt_count % XR_KV_PAGE > 0);
+    assert_int_equal(stats.pages - stats.least_free_pages, whole + 8);
+    assert_int_equal(stats.free_pages, stats.pages);
+    xr_response_free(response);
+    xr_engine_free(engine);
+    close_bench(&bench);
+}
+
+// ---- the next turn of a conversation
+// --------------------------------------------------------------
+
+static void kept_cache_changes_nothing(void **state) {
+    Bench bench;
+    open_bench(&bench, "gqa2_tied", 2);
+    XrRequest *r = add_request(&bench, "gqa2_tied.two");
+    r->keep = true;
+    XrEngine *engine = make_engine(&bench, 4, 128, 64), *fresh = make_engine(&bench, 4, 128, 64);
+    XrResponse *first, *second, *again;
+    XrError err;
+    must(xr_engine_generate(engine, r, 1, &first, &err), &err);
+    assert_int_equal(first->reused, 0);
+
+    int32_t longer[512];
+    int64_t count = r->prompt_count;
+    memcpy(longer, r->prompt, sizeof *longer * (size_t)count);
+    for (int64_t i = 0; i < first->samples[0].count; i++)
+        longer[count++] = first->samples[0].ids[i];
+    for (int i = 0; i < 20; i++) longer[count++] = 40 + i;
+    XrRequest next = *r;
+    next.prompt = longer;
+    next.prompt_count = count;
+    must(xr_engine_generate(engine, &next, 1, &second, &err), &err);
+    must(xr_engine_generate(fresh, &next, 1, &again, &err), &err);
+    assert_same(second, again, "next turn");
+    assert_int_equal(second->reused, (r->prompt_count + 15) / XR_KV_PAGE * XR_KV_PAGE);
+    assert_int_equal(xr_engine_stats(engine).pictures, 2); // not embedded again
+    xr_response_free(second);
+    xr_response_free(again);
+
+    // Another picture under the same ids has nothing in common from its first token on.
+    float *other = xr_malloc(sizeof *other * (size_t)(bench.golden[0].patches * 1176));
+    memcpy(other, r->pixels, sizeof *other * (size_t)(bench.golden[0].patches * 1176));
+    other[1000] += 1;
+    next.pixels = other;
+    must(xr_engine_generate(engine, &next, 1, &second, &err), &err);
+    must(xr_engine_generate(fresh, &next, 1, &again, &err), &err);
+    assert_int_equal(second->reused, 0);
+    assert_same(second, again, "other picture");
+    xr_response_free(first);
+    xr_response_free(second);
+    xr_response_free(again);
+    free(other);
+    xr_engine_free(engine);
+    xr_engine_free(fresh);
+    close_bench(&bench);
+}
+
+// ---- a long run, with requests that come and go
+// ----------------------------------------------------
+
+static uint32_t draw(uint64_t *position, uint32_t below) {
+    uint32_t bits[4];
+    xr_philox(2024, 5, (*position)++, bits);
+    return bits[0] % below;
+}
+
+enum { REQUESTS = 120 };
+
+typedef struct Watch {
+    int64_t tokens; // told about
+    XrBuffer text[REQUESTS][4];
+} Watch;
+
+static void watch(void *context, const XrPiece *piece) {
+    Watch *w = context;
+    w->tokens += piece->id != NULL;
+    xr_buffer_append(&w->text[piece->request][piece->sample], piece->text, piece->text_bytes);
+}
+
+static void random_run(void **state) {
+    static const char *const names[] = {"text_only.talk", "text_only.short"};
+    Bench bench;
+    open_bench(&bench, "text_only", 2);
+    fill(&bench, names, 2, MOST);
+    XrEngine *engine = make_engine(&bench, 6, 40, 6), *alone = make_engine(&bench, 4, 512, 64);
+    Watch *seen = xr_calloc(1, sizeof *seen);
+    uint64_t at = 0;
+    int added = 0, finished = 0, interrupted = 0;
+    int64_t tokens = 0;
+    XrError err;
+    while (finished < REQUESTS) {
+        if (added < REQUESTS && draw(&at, 2) == 0) {
+            XrRequest r = bench.requests[added % MOST];
+            r.id = (uint64_t)added++;
+            r.on_piece = watch;
+            r.context = seen;
+            must(xr_engine_add(engine, &r, &err), &err);
+            if (draw(&at, 3) == 0) xr_engine_cancel(engine, draw(&at, (uint32_t)added));
+        }
+        xr_engine_step(engine);
+        for (XrResponse *got; (got = xr_engine_take(engine)); finished++) {
+            XrRequest r = bench.requests[got->id % MOST];
+            r.id = got->id;
+            XrResponse *expected;
+            must(xr_engine_generate(alone, &r, 1, &expected, &err), &err);
+            bool cut = false;
+            for (int i = 0; i < got->count; i++) {
+                const XrSample *s = &got->samples[i], *e = &expected->samples[i];
+                XrBuffer *text = &seen->text[got->id][i];
+                tokens += s->count;
+                assert_int_equal(text->length, s->text_bytes);
+                assert_memory_equal(text->data ? text->data : "", s->text, s->text_bytes);
+                xr_buffer_free(text);
+                cut |= s->finish == XR_FINISH_INTERRUPTED;
+                if (s->finish != XR_FINISH_INTERRUPTED) {
+                    assert_same_sample(s, e, "random run", got->id);
+                    continue;
+                }
+                assert_true(s->count <= e->count);
+                assert_memory_equal(s->ids, e->ids, (size_t)s->count * sizeof *s->ids);
+            }
+            interrupted += cut;
+            xr_response_free(expected);
+            xr_response_free(got);
+        }
+    }
+    XrEngineStats stats = xr_engine_stats(engine);
+    assert_int_equal(stats.free_pages, stats.pages);
+    assert_int_equal(stats.requests + stats.running + stats.waiting, 0);
+    assert_int_equal(seen->tokens, tokens);
+    if (stats.preemptions < 10 || interrupted < 3) {
+        fail_msg("%lld preemptions, %d interrupted", (long long)stats.preemptions, interrupted);
+    }
+    free(seen);
+    xr_engine_free(engine);
+    xr_engine_free(alone);
+    close_bench(&bench);
+}
+
+// ---- sampling
+// -------------------------------------------------------------------------------------
+
+static void suppressed_ids_never_come(void **state) {
+    Bench bench;
+    open_bench(&bench, "text_only", 1);
+    XrRequest *r = add_request(&bench, "text_only.talk");
+    int32_t all_but[399];
+    int n = 0;
+    for (int32_t id = 0; id < 400; id++) {
+        if (id != 77) all_but[n++] = id;
+    }
+    r->suppress = all_but;
+    r->suppress_count = 399;
+    r->sampling.temperature = 1;
+    XrEngine *engine = make_engine(&bench, 4, 64, 64);
+    XrResponse *response;
+    XrError err;
+    must(xr_engine_generate(engine, r, 1, &response, &err), &err);
+    for (int64_t i = 0; i < 16; i++) assert_int_equal(response->samples[0].ids[i], 77);
+    xr_response_free(response);
+    xr_engine_free(engine);
+    close_bench(&bench);
+}
+
+static void scaled_logprobs_are_of_the_temperature(void **state) {
+    Bench bench;
+    open_bench(&bench, "text_only", 1);
+    XrRequest *warm = add_request(&bench, "text_only.talk");
+    XrRequest *greedy = add_request(&bench, "text_only.talk");
+    // With top_k 1 the tokens are the greedy ones, whatever the temperature.
+    warm->sampling.temperature = 0.5f;
+    warm->sampling.top_k = 1;
+    XrEngine *engine = make_engine(&bench, 4, 64, 64);
+    XrResponse *responses[2];
+    XrError err;
+    must(xr_engine_generate(engine, bench.requests, 2, responses, &err), &err);
+    const XrSample *a = &responses[0]->samples[0], *b = &responses[1]->samples[0];
+    assert_memory_equal(a->ids, b->ids, 16 * sizeof *a->ids);
+    assert_memory_equal(a->logprobs, b->logprobs, 16 * sizeof *a->logprobs);
+    for (int i = 0; i < 16; i++) assert_true(a->scaled[i] > a->logprobs[i]);
+    assert_memory_equal(b->scaled, b->logprobs, 16 * sizeof *b->scaled);
+    assert_true(greedy->sampling.temperature == 0);
+    xr_response_free(responses[0]);
+    xr_response_free(responses[1]);
+    xr_engine_free(engine);
+    close_bench(&bench);
+}
+
+// ---- what is refused, and what ends early
+// ----------------------------------------------------------
+
+static void refused(XrEngine *engine, const XrRequest *r, const char *word) {
+    XrError err = {0};
+    if (xr_engine_add(engine, r, &err)) fail_msg("accepted; expected an error with \"%s\"", word);
+    if (!strstr(err.message, word)) fail_msg("\"%s\" does not say \"%s\"", err.message, word);
+}
+
+static void bad_requests_are_refused(void **state) {
+    Bench bench;
+    open_bench(&bench, "gqa2_tied", 1);
+    const XrRequest good = *add_request(&bench, "gqa2_tied.image");
+    XrEngine *engine = make_engine(&bench, 4, 64, 64), *tiny = make_engine(&bench, 4, 64, 1);
+    XrRequest r = good;
+    r.prompt_count = 0;
+    refused(engine, &r, "no tokens");
+    r = good, r.samples = 0;
+    refused(engine, &r, "samples");
+    r = good, r.max_new_tokens = 0;
+    refused(engine, &r, "max_new_tokens");
+    r = good, r.picture_count = 0;
+    refused(engine, &r, "image token");
+    r = good, r.sampling.temperature = -1;
+    refused(engine, &r, "temperature");
+    r = good, r.sampling.temperature = NAN;
+    refused(engine, &r, "temperature");
+    r = good, r.sampling.top_p = 1.5f;
+    refused(engine, &r, "top_p");
+    r = good, r.sampling.top_k = -2;
+    refused(engine, &r, "top_k");
+    r = good, r.sampling.repetition_penalty = 0;
+    refused(engine, &r, "repetition_penalty");
+    r = good, r.stop_ids = (int32_t[]){400}, r.stop_id_count = 1;
+    refused(engine, &r, "stop id 0");
+    r = good, r.stop_strings = (const char *[]){""}, r.stop_string_count = 1;
+    refused(engine, &r, "empty");
+    r = good, r.think = (XrThinkLimits){.budget = 3, .answer_budget = 100};
+    refused(engine, &r, "forced exit");
+    refused(tiny, &good, "context");
+    int32_t wrong[4] = {1, 2, -5, 3};
+    r = good, r.prompt = wrong, r.prompt_count = 4, r.picture_count = 0;
+    refused(engine, &r, "id -5");
+    XrError err;
+    must(xr_engine_add(engine, &good, &err), &err);
+    refused(engine, &good, "already");
+    xr_engine_free(engine);
+    xr_engine_free(tiny);
+    close_bench(&bench);
+}
+
+static void response_is_cut_to_the_context(void **state) {
+    Bench bench;
+    open_bench(&bench, "text_only", 1);
+    XrRequest *r = add_request(&bench, "text_only.short");
+    r->max_new_tokens = 100000;
+    XrEngine *engine = make_engine(&bench, 4, 64, 2);
+    XrResponse *response;
+    XrError err;
+    must(xr_engine_generate(engine, r, 1, &response, &err), &err);
+    assert_int_equal(xr_engine_context(engine), 2 * XR_KV_PAGE);
+    assert_int_equal(response->max_new_tokens, 2 * XR_KV_PAGE - r->prompt_count);
+    assert_int_equal(response->samples[0].count, response->max_new_tokens);
+    assert_int_equal(response->samples[0].finish, XR_FINISH_LENGTH);
+    xr_response_free(response);
+    xr_engine_free(engine);
+    close_bench(&bench);
+}
+
+static void cancelled_request_ends_with_what_it_has(void **state) {
+    Bench bench;
+    open_bench(&bench, "text_only", 1);
+    XrRequest *long_one = add_request(&bench, "text_only.talk");
+    XrRequest *other = add_request(&bench, "text_only.short");
+    long_one->max_new_tokens = 1000;
+    long_one->samples = 3;
+    XrEngine *engine = make_engine(&bench, 4, 512, 512);
+    XrError err;
+    must(xr_engine_add(engine, long_one, &err) && xr_engine_add(engine, other, &err), &err);
+    for (int i = 0; i < 5; i++) assert_true(xr_engine_step(engine));
+    xr_engine_cancel(engine, long_one->id);
+    xr_engine_cancel(engine, 12345); // not in the engine: nothing
+    xr_engine_step(engine);
+    XrResponse *response = xr_engine_take(engine);
+    assert_non_null(response);
+    assert_int_equal(response->id, long_one->id);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(response->samples[i].finish, XR_FINISH_INTERRUPTED);
+        assert_int_equal(response->samples[i].count, 5);
+    }
+    xr_response_free(response);
+    while (xr_engine_step(engine)) continue;
+    response = xr_engine_take(engine);
+    assert_int_equal(response->samples[0].count, 16);
+    xr_response_free(response);
+    assert_null(xr_engine_take(engine));
+    assert_int_equal(xr_engine_stats(engine).free_pages, 512);
+    xr_engine_free(engine);
+    close_bench(&bench);
+}
+
+static void engine_can_be_dropped_at_any_step(void **state) {
+    Bench bench;
+    open_bench(&bench, "gqa2_tied", 1);
+    static const char *const names[] = {"gqa2_tied.text", "gqa2_tied.two"};
+    fill(&bench, names, 2, 6);
+    XrError err;
+    for (int steps = 0; steps < 12; steps++) {
+        XrEngine *engine = make_engine(&bench, 3, 30, 8);
+        for (int i = 0; i < 6; i++) must(xr_engine_add(engine, &bench.requests[i], &err), &err);
+        for (int i = 0; i < steps; i++) xr_engine_step(engine);
+        xr_engine_free(engine);
+    }
+    close_bench(&bench);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_continuations),
+        cmocka_unit_test(schedules_of_pictures),
+        cmocka_unit_test(schedules_of_half_weights),
+        cmocka_unit_test(schedules_of_text),
+        cmocka_unit_test(samples_equal_separate_requests),
+        cmocka_unit_test(samples_share_pages),
+        cmocka_unit_test(kept_cache_changes_nothing),
+        cmocka_unit_test(random_run),
+        cmocka_unit_test(suppressed_ids_never_come),
+        cmocka_unit_test(scaled_logprobs_are_of_the_temperature),
+        cmocka_unit_test(bad_requests_are_refused),
+        cmocka_unit_test(response_is_cut_to_the_context),
+        cmocka_unit_test(cancelled_request_ends_with_what_it_has),
+        cmocka_unit_test(engine_can_be_dropped_at_any_step),
+    };
+    xr_test_filter(argc, argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
