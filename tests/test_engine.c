@@ -6,6 +6,7 @@
 #include "shared/base/memory.h"
 #include "shared/base/rng.h"
 #include "shared/engine/engine.h"
+#include "shared/model/vision.h"
 #include "shared/tensor/ops.h"
 
 #include <math.h>
@@ -501,6 +502,81 @@ static void scaled_logprobs_are_of_the_temperature(void **state) {
     close_bench(&bench);
 }
 
+// log softmax(logits / temperature) of every token after the prompt, as a trainer computes it: one
+// pass over the whole sequence without a cache.
+static void trainer_logprobs(const Bench *bench, const XrRequest *r, const XrSample *s,
+                             float temperature, float *out) {
+    XrBackend *b = bench->backend;
+    int64_t count = r->prompt_count + s->count;
+    int32_t *ids = xr_malloc(sizeof *ids * (size_t)count);
+    memcpy(ids, r->prompt, sizeof *ids * (size_t)r->prompt_count);
+    memcpy(ids + r->prompt_count, s->ids, sizeof *ids * (size_t)s->count);
+    XrPackedSequence sequence = {ids, count, r->grids, r->picture_count};
+    XrTensor images = {0}, targets, logprobs;
+    XrBatch batch;
+    XrLanguageWorkspace *workspace;
+    XrError err;
+    if (r->picture_count) {
+        must(xr_vision_forward(bench->model, &images, r->pixels, r->grids, r->picture_count, NULL,
+                               &err),
+             &err);
+    }
+    must(xr_batch_create(&batch, bench->model, &sequence, 1, images.data ? &images : NULL, &err) &&
+             xr_language_workspace_create(&workspace, bench->model, count, false, &err) &&
+             xr_tensor_alloc(b, &targets, XR_I32, 1, &s->count, "targets", &err) &&
+             xr_tensor_alloc(b, &logprobs, XR_F32, 1, &s->count, "logprobs", &err),
+         &err);
+    XrTensor hidden = xr_language_forward(workspace, &batch.input, NULL);
+    XrTensor rows = xr_rows(&hidden, r->prompt_count - 1, s->count);
+    xr_upload(b, &targets, s->ids);
+    xr_logprob(b, &logprobs, NULL, NULL, &rows, xr_model_parameter(bench->model, XR_HEAD, 0),
+               &targets, temperature);
+    xr_download(b, out, &logprobs);
+    xr_tensor_free(b, &targets);
+    xr_tensor_free(b, &logprobs);
+    xr_tensor_free(b, &images);
+    xr_language_workspace_free(workspace);
+    xr_batch_free(&batch);
+    free(ids);
+}
+
+static void logprobs_are_those_of_a_trainer(void **state) {
+    static const char *const names[] = {"gqa2_tied.two", "gqa2_tied.text", "gqa2_tied.turns"};
+    enum { N = 6 };
+    Bench bench;
+    open_bench(&bench, "gqa2_tied", 2);
+    fill(&bench, names, 3, N);
+    XrEngine *engine = make_engine(&bench, 8, 33, 64);
+    XrResponse *responses[N];
+    XrError err;
+    must(xr_engine_generate(engine, bench.requests, N, responses, &err), &err);
+    float expected[256];
+    int64_t forced = 0;
+    for (int i = 0; i < N; i++) {
+        const XrRequest *r = &bench.requests[i];
+        for (int k = 0; k < responses[i]->count; k++) {
+            const XrSample *s = &responses[i]->samples[k];
+            XrTensor raw = xr_tensor1(XR_F32, s->logprobs, s->count);
+            XrTensor scaled = xr_tensor1(XR_F32, s->scaled, s->count);
+            XrTensor wanted = xr_tensor1(XR_F32, expected, s->count);
+            forced += s->forced_count;
+            trainer_logprobs(&bench, r, s, 1, expected);
+            xr_assert_close("logprobs", &raw, &wanted, 1e-6);
+            if (r->sampling.temperature > 0) {
+                trainer_logprobs(&bench, r, s, r->sampling.temperature, expected);
+            }
+            xr_assert_close("scaled", &scaled, &wanted, 1e-6);
+            for (int64_t t = 0; t < s->count; t++) {
+                if (s->forced[t]) assert_true(s->scaled[t] == expected[t]);
+            }
+        }
+        xr_response_free(responses[i]);
+    }
+    assert_true(forced > 20);
+    xr_engine_free(engine);
+    close_bench(&bench);
+}
+
 // ---- what is refused, and what ends early
 // ----------------------------------------------------------
 
@@ -629,6 +705,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(random_run),
         cmocka_unit_test(suppressed_ids_never_come),
         cmocka_unit_test(scaled_logprobs_are_of_the_temperature),
+        cmocka_unit_test(logprobs_are_those_of_a_trainer),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(response_is_cut_to_the_context),
         cmocka_unit_test(cancelled_request_ends_with_what_it_has),

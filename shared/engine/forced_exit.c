@@ -105,20 +105,23 @@ bool xr_forced_exit(XrIds *out, XrEncoder *encoder, const XrTokenizer *tokenizer
     return ok || xr_fail_in(err, "the text of the forced exit");
 }
 
-// Every way in which compose() can begin: the empty thought, a new line or none, each unfinished
-// tag.
+// Every way in which compose() can begin: the empty thought, each unfinished tag, a new line or
+// none; a completed character is always followed by a new line.
 bool xr_forced_exit_longest(int64_t *out, XrEncoder *encoder, const XrTokenizer *tokenizer,
                             const char *suffix, XrError *err) {
+    enum { CLOSED = sizeof CLOSING - 1, MOST_MISSING = 3 };
     XrIds ids = {0};
     bool ok = true;
     *out = 0;
-    for (size_t half = 0; ok && half <= sizeof CLOSING; half++) {
+    for (size_t half = 0; ok && half <= CLOSED + 1; half++) {
         XrExitPlace place = {.tail = "", .suffix = suffix, .raw = CLOSING, .raw_bytes = half};
-        if (half == sizeof CLOSING - 1) place.raw = "\n", place.raw_bytes = 1;
-        if (half == sizeof CLOSING) place.raw = "x", place.raw_bytes = 1;
+        if (half >= CLOSED) {
+            place.raw = half == CLOSED ? "\n" : "x";
+            place.raw_bytes = 1;
+        }
         ids.count = 0;
         ok = xr_forced_exit(&ids, encoder, tokenizer, &place, err);
-        *out = XR_MAX(*out, (int64_t)ids.count + 3);
+        *out = XR_MAX(*out, (int64_t)ids.count + (half > CLOSED ? MOST_MISSING : 0));
     }
     xr_ids_free(&ids);
     return ok;
