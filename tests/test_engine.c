@@ -522,7 +522,7 @@ static void trainer_logprobs(const Bench *bench, const XrRequest *r, const XrSam
              &err);
     }
     must(xr_batch_create(&batch, bench->model, &sequence, 1, images.data ? &images : NULL, &err) &&
-             xr_language_workspace_create(&workspace, bench->model, count, false, &err) &&
+             xr_language_workspace_create(&workspace, bench->model, count, XR_KEEP_NOTHING, &err) &&
              xr_tensor_alloc(b, &targets, XR_I32, 1, &s->count, "targets", &err) &&
              xr_tensor_alloc(b, &logprobs, XR_F32, 1, &s->count, "logprobs", &err),
          &err);

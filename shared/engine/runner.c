@@ -83,7 +83,8 @@ bool xr_runner_create(XrRunner **out, const XrModel *model, int32_t pages, int m
                          .capacity = max_batch_tokens,
                          .most_pages = xr_pages_for(context)};
     if (make_cache(runner, pages, err) && make_buffers(runner, err) &&
-        xr_language_workspace_create(&runner->workspace, model, max_batch_tokens, false, err)) {
+        xr_language_workspace_create(&runner->workspace, model, max_batch_tokens, XR_KEEP_NOTHING,
+                                     err)) {
         *out = runner;
         return true;
     }
