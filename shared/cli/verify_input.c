@@ -171,7 +171,7 @@ static bool read_fields(XrVerifyLine *line, const XrJson *json, XrError *err) {
         return xr_fail(err, XR_ERR_INPUT, "%s: one of \"answer\" and \"response\" is needed",
                        json->name);
     }
-    Place places[3] = {{0, 0}, {0, 0}, {0, 0}}, option_places[XR_VERIFY_MOST_OPTIONS];
+    Place places[3] = {{0, 0}, {0, 0}, {0, 0}}, option_places[XR_VERIFY_MOST_OPTIONS] = {{0, 0}};
     XrVerifyRequest *request = &line->request;
     if (!add_text(line, json, gold, "gold", &places[0], err) ||
         !add_text(line, json, answer ? answer : response, answer ? "answer" : "response",

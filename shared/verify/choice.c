@@ -1,6 +1,7 @@
 // defines: options, xr_choice_read
 #include "shared/verify/choice.h"
 
+#include "shared/base/error.h"
 #include "shared/verify/choice_label.h"
 #include "shared/verify/text_answer.h"
 
@@ -236,6 +237,28 @@ static void read_text(XrOptions *options, XrSpan text, XrChoice *out) {
     }
 }
 
+// An answer that begins with the letter of an option.
+static void read_labelled(XrOptions *options, XrSpan text, const XrLabel *label, XrChoice *out) {
+    XR_REQUIRE(label->index >= 0 && label->index < XR_MAX_OPTIONS, "label %d", label->index);
+    *out = (XrChoice){.status = XR_CHOICE_READ, .letters = 1u << label->index, .by_letter = true};
+    XrSpan after = xr_span_trim(xr_span_cut(text, label->end, text.bytes));
+    bool several = false;
+    int own = options->count && after.bytes ? xr_options_find(options, after, &several) : -1;
+    if (own == label->index) { // the text may itself look like a list of letters
+        out->by_text = true;
+        out->rest = after;
+        return;
+    }
+    if (label->lower && !label->enclosed && !after.bytes && options->count) {
+        int named = xr_options_find(options, text, &several);
+        if (named >= 0 && named != label->index) out->status = XR_CHOICE_CONFLICT;
+    }
+    size_t end = read_list(text, options->count, label, out);
+    if (out->status == XR_CHOICE_READ && !(out->letters & (out->letters - 1))) {
+        judge_rest(options, xr_span_cut(text, end, text.bytes), label->index, out);
+    }
+}
+
 void xr_choice_read(XrOptions *options, XrSpan answer, XrChoice *out) {
     *out = (XrChoice){.status = XR_CHOICE_NONE};
     xr_buffer_clear(&options->plain);
@@ -256,27 +279,9 @@ void xr_choice_read(XrOptions *options, XrSpan answer, XrChoice *out) {
         read_text(options, text, out);
         if (out->status != XR_CHOICE_NONE) return;
     }
-    if (!labelled) {
-        if (options->count && !read_trailing(options, text, out)) {
-            read_text(options, xr_span_cut(text, lead, text.bytes), out);
-        }
-        return;
-    }
-    *out = (XrChoice){.status = XR_CHOICE_READ, .letters = 1u << label.index, .by_letter = true};
-    XrSpan after = xr_span_trim(xr_span_cut(text, label.end, text.bytes));
-    bool several = false;
-    int own = options->count && after.bytes ? xr_options_find(options, after, &several) : -1;
-    if (own == label.index) { // the text may itself look like a list of letters
-        out->by_text = true;
-        out->rest = after;
-        return;
-    }
-    if (label.lower && !label.enclosed && !after.bytes && options->count) {
-        int named = xr_options_find(options, text, &several);
-        if (named >= 0 && named != label.index) out->status = XR_CHOICE_CONFLICT;
-    }
-    size_t end = read_list(text, options->count, &label, out);
-    if (out->status == XR_CHOICE_READ && !(out->letters & (out->letters - 1))) {
-        judge_rest(options, xr_span_cut(text, end, text.bytes), label.index, out);
+    if (labelled) {
+        read_labelled(options, text, &label, out);
+    } else if (options->count && !read_trailing(options, text, out)) {
+        read_text(options, xr_span_cut(text, lead, text.bytes), out);
     }
 }

@@ -5,7 +5,7 @@
 #include "shared/verify/extract_phrase.h"
 #include "shared/verify/text_answer.h"
 
-enum { MAX_LINE = 400 };
+enum { MAX_LINE = 400, MAX_SENTENCE = 1600 };
 
 // The label that a line begins with, or -1.
 static int line_label(XrSpan line) {
@@ -160,7 +160,7 @@ static bool ends_in_letter(XrSpan sentence, XrSpan *out) {
 
 bool xr_choice_conclusion(XrSpan text, XrSpan *out) {
     XrSpan sentence = after_but(xr_last_sentence(xr_last_line(text)));
-    if (!sentence.bytes || sentence.bytes > 4 * MAX_LINE) return false;
+    if (!sentence.bytes || sentence.bytes > MAX_SENTENCE) return false;
     int found = -1;
     size_t begin = 0, end = 0;
     for (size_t at = 0; at < sentence.bytes; at++) {

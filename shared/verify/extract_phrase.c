@@ -1,10 +1,11 @@
 #include "shared/verify/extract_phrase.h"
 
+static const size_t MAX_SENTENCE = 2000;
+
 enum {
     MAX_QUALIFIER = 80,
     MAX_SHORT = 120,
     MAX_CONCLUSION = 100,
-    MAX_SENTENCE = 2000,
     MAX_NOUNS = 1000, // looked at, from the end, until one is in a phrase
 };
 

@@ -135,7 +135,7 @@ static size_t box_name_before(XrSpan text, size_t brace) {
 static size_t last_box_name(XrSpan text, size_t before) {
     for (size_t at = before < text.bytes ? before : text.bytes; at-- > 0;) {
         if (text.data[at] != '\\') continue;
-        size_t after = at;
+        size_t after;
         if (xr_span_has_at(text, at + 1, "boxed"))
             after = at + 6;
         else if (xr_span_has_at(text, at + 1, "fbox"))

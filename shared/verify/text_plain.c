@@ -181,9 +181,15 @@ static const char *const HIDING[] = {"\\phantom",
                                      "\\write18",
                                      "\\transparent"};
 
-// Marks that reverse or override the direction of what follows.
-static const char *const REORDERING[] = {"\u202A", "\u202B", "\u202C", "\u202D", "\u202E",
-                                         "\u2066", "\u2067", "\u2068", "\u2069"};
+// Whether a mark that reverses or overrides the direction of writing stands at `at`: U+202A to
+// U+202E, U+2066 to U+2069.
+static bool reorders(XrSpan text, size_t at) {
+    if (at + 3 > text.bytes || text.data[at] != (char)0xE2) return false;
+    unsigned char second = (unsigned char)text.data[at + 1],
+                  third = (unsigned char)text.data[at + 2];
+    return (second == 0x80 && third >= 0xAA && third <= 0xAE) ||
+           (second == 0x81 && third >= 0xA6 && third <= 0xA9);
+}
 
 bool xr_hides_text(XrSpan text, const char **what) {
     bool suspicious = false;
@@ -200,8 +206,8 @@ bool xr_hides_text(XrSpan text, const char **what) {
         *what = HIDING[i];
         return true;
     }
-    for (size_t i = 0; suspicious && i < sizeof REORDERING / sizeof *REORDERING; i++) {
-        if (xr_span_find(text, REORDERING[i], 0) == XR_NOT_FOUND) continue;
+    for (size_t at = 0; suspicious && at < text.bytes; at++) {
+        if (!reorders(text, at)) continue;
         *what = "characters that change the direction of writing";
         return true;
     }
