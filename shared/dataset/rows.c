@@ -1,0 +1,135 @@
+#include "shared/dataset/rows.h"
+
+#include "shared/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { MOST_ROW_BYTES = 64 << 20 };
+
+static void add_row(XrRows *r, uint64_t begin, uint64_t end, int64_t line) {
+    if ((r->count & (r->count - 1)) == 0) { // full: the room doubles at each power of two
+        size_t room = r->count ? 2 * (size_t)r->count : 1;
+        r->begin = xr_realloc(r->begin, room * sizeof *r->begin);
+        r->end = xr_realloc(r->end, room * sizeof *r->end);
+        r->line = xr_realloc(r->line, room * sizeof *r->line);
+    }
+    r->begin[r->count] = begin;
+    r->end[r->count] = end;
+    r->line[r->count++] = line;
+}
+
+static bool is_space(unsigned char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static void find_lines(XrRows *r) {
+    const char *text = (const char *)r->file.data;
+    size_t bytes = r->file.bytes;
+    int64_t line = 1;
+    for (size_t at = 0; at < bytes; line++) {
+        const char *newline = memchr(text + at, '\n', bytes - at);
+        size_t end = newline ? (size_t)(newline - text) : bytes, first = at;
+        while (first < end && is_space((unsigned char)text[first])) first++;
+        if (first < end) add_row(r, at, end, line);
+        at = end + 1;
+    }
+}
+
+static bool unbalanced(const XrRows *r, int64_t line, XrError *err) {
+    return xr_fail(err, XR_ERR_INPUT, "%s:%lld: the JSON array is not well formed here", r->path,
+                   (long long)line);
+}
+
+// The elements of the array that starts at `at`: what stands between commas on its own level.
+static bool find_elements(XrRows *r, size_t at, XrError *err) {
+    const char *text = (const char *)r->file.data;
+    int64_t line = 1, first_line = 0, depth = 0;
+    size_t first = 0;
+    bool in_string = false, closed = false, any = false;
+    for (size_t i = 0; i < at; i++) line += text[i] == '\n';
+    for (size_t i = at; i < r->file.bytes && !closed; i++) {
+        char c = text[i];
+        line += c == '\n';
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+            continue;
+        }
+        bool ends = depth == 1 && (c == ',' || c == ']');
+        if (ends && any) add_row(r, first, i, first_line);
+        if (ends && !any && (c == ',' || r->count)) return unbalanced(r, line, err);
+        if (ends)
+            any = false;
+        else if (depth >= 1 && !any && !is_space((unsigned char)c)) {
+            any = true;
+            first = i;
+            first_line = line;
+        }
+        if (c == '"')
+            in_string = true;
+        else if (c == '[' || c == '{')
+            depth++;
+        else if (c == ']' || c == '}')
+            depth--;
+        closed = depth == 0;
+    }
+    return closed || unbalanced(r, line, err);
+}
+
+bool xr_rows_open(XrRows *out, const char *path, XrError *err) {
+    *out = (XrRows){0};
+    if (!xr_file_map(path, &out->file, err)) return false;
+    out->path = xr_strdup(path);
+    const unsigned char *text = out->file.data;
+    size_t at = 0, bytes = out->file.bytes;
+    if (bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) at = 3;
+    while (at < bytes && is_space(text[at])) at++;
+    bool ok = true;
+    if (at == bytes)
+        ok = xr_fail(err, XR_ERR_INPUT, "%s: the file holds no rows", path);
+    else if (text[at] == '[' && !memchr(text + at, '\n', bytes - at))
+        ok = find_elements(out, at, err);
+    else if (text[at] == '[') {
+        // An array over several lines; JSON Lines whose rows are arrays have a "]" before the first
+        // line end.
+        const unsigned char *newline = memchr(text + at, '\n', bytes - at);
+        while (newline > text + at && is_space(newline[-1])) newline--;
+        if (newline[-1] == ']' && newline - text > (ptrdiff_t)at + 1)
+            find_lines(out);
+        else
+            ok = find_elements(out, at, err);
+    } else {
+        find_lines(out);
+    }
+    if (ok && out->count == 0) ok = xr_fail(err, XR_ERR_INPUT, "%s: the file holds no rows", path);
+    if (ok)
+        out->hash = XXH3_64bits(text, bytes);
+    else
+        xr_rows_close(out);
+    return ok;
+}
+
+void xr_rows_close(XrRows *rows) {
+    xr_file_unmap(&rows->file);
+    free(rows->path);
+    free(rows->begin);
+    free(rows->end);
+    free(rows->line);
+    *rows = (XrRows){0};
+}
+
+bool xr_rows_parse(const XrRows *rows, int64_t row, XrJson *out, XrError *err) {
+    XR_REQUIRE(row >= 0 && row < rows->count, "row %lld of %lld", (long long)row,
+               (long long)rows->count);
+    XrBuffer name = {0};
+    XrJsonLimits limits = {MOST_ROW_BYTES, 64, 1000000};
+    xr_buffer_format(&name, "%s:%lld", rows->path, (long long)rows->line[row]);
+    bool ok = xr_json_parse(out, name.data, (const char *)rows->file.data + rows->begin[row],
+                            (size_t)(rows->end[row] - rows->begin[row]), &limits, err);
+    xr_buffer_free(&name);
+    return ok;
+}
