@@ -67,6 +67,7 @@ typedef struct ColumnLoop {
 
 static void column_rows(void *context, int64_t begin, int64_t end, int thread) {
     const ColumnLoop *l = context;
+    (void)thread;
     for (int64_t i = begin; i < end; i++) {
         l->kernels->column(l->out + i * l->row_bytes, l->in, l->row_bytes, l->row_bytes, l->axis,
                            (int)i);
@@ -91,6 +92,7 @@ typedef struct PatchLoop {
 
 static void merged_rows(void *context, int64_t begin, int64_t end, int thread) {
     const PatchLoop *l = context;
+    (void)thread;
     const XrPatchLayout *p = l->layout;
     int64_t area = (int64_t)p->patch * p->patch;
     int64_t bytes = 3 * area * p->merge * p->w, values = bytes * p->temporal;

@@ -24,8 +24,8 @@ enum { WIDTH = 32 };
 typedef __m256i Vector;
 #define OP(name) _mm256_##name
 #define ZERO() _mm256_setzero_si256()
-#define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
-#define STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
+#define LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define STORE(p, v) _mm256_storeu_si256((__m256i *)(void *)(p), v)
 #endif
 
 // Sums of WIDTH bytes: within each 16 bytes, sums[j] has those of bytes 4j to 4j + 3.
@@ -80,11 +80,11 @@ static inline Vector resample(const uint8_t *from, int64_t step, const XrResampl
 static inline void transpose(__m128i m[16]) {
     __m128i t[16];
     for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < 8; i++) {
+        for (size_t i = 0; i < 8; i++) {
             t[2 * i] = _mm_unpacklo_epi8(m[i], m[i + 8]);
             t[2 * i + 1] = _mm_unpackhi_epi8(m[i], m[i + 8]);
         }
-        for (int i = 0; i < 8; i++) {
+        for (size_t i = 0; i < 8; i++) {
             m[2 * i] = _mm_unpacklo_epi8(t[i], t[i + 8]);
             m[2 * i + 1] = _mm_unpackhi_epi8(t[i], t[i + 8]);
         }
@@ -94,14 +94,14 @@ static inline void transpose(__m128i m[16]) {
 // `count` (1 to 16) bytes; the others are 0.
 static inline __m128i load_some(const uint8_t *p, int64_t count) {
     __m128i v = _mm_setzero_si128();
-    if (count >= 16) return _mm_loadu_si128((const __m128i *)p);
+    if (count >= 16) return _mm_loadu_si128((const __m128i *)(const void *)p);
     memcpy(&v, p, (size_t)count);
     return v;
 }
 
 static inline void store_some(uint8_t *p, __m128i v, int64_t count) {
     if (count >= 16) {
-        _mm_storeu_si128((__m128i *)p, v);
+        _mm_storeu_si128((__m128i *)(void *)p, v);
     } else {
         memcpy(p, &v, (size_t)count);
     }
@@ -131,7 +131,7 @@ static void columns_to_rows(uint8_t *out, const uint8_t *columns, int rows, int6
     for (int block = 0; block < rows; block += 16) {
         for (int64_t x = 0; x < count; x += 16) {
             for (int r = 0; r < 16; r++) {
-                m[r] = _mm_loadu_si128((const __m128i *)(columns + (x + r) * WIDTH + block));
+                m[r] = load_some(columns + (x + r) * WIDTH + block, 16);
             }
             transpose(m);
             for (int r = 0; r < 16 && block + r < rows; r++) {
@@ -146,6 +146,7 @@ static void columns_to_rows(uint8_t *out, const uint8_t *columns, int rows, int6
 static void resample_rows(uint8_t *out, const uint8_t *in, int rows, const XrResampleAxis *axis,
                           uint8_t *scratch) {
     enum { PIECE = 64 }; // pixels
+    const int64_t pixel = 3ll * WIDTH;
     int64_t in_stride = (int64_t)axis->in * 3, stride = (int64_t)axis->out * 3;
     uint8_t columns[3 * PIECE * WIDTH];
     memset(columns, 0, sizeof columns);
@@ -155,13 +156,12 @@ static void resample_rows(uint8_t *out, const uint8_t *in, int rows, const XrRes
         for (int begin = 0; begin < axis->out; begin += PIECE) {
             int count = axis->out - begin < PIECE ? axis->out - begin : PIECE;
             for (int i = 0; i < count; i++) {
-                const uint8_t *from = scratch + (int64_t)axis->first[begin + i] * 3 * WIDTH;
-                for (int c = 0; c < 3; c++) {
-                    STORE(columns + (3 * i + c) * WIDTH,
-                          resample(from + c * WIDTH, 3 * WIDTH, axis, begin + i));
+                const uint8_t *from = scratch + axis->first[begin + i] * pixel;
+                for (int64_t c = 0; c < pixel; c += WIDTH) {
+                    STORE(columns + i * pixel + c, resample(from + c, pixel, axis, begin + i));
                 }
             }
-            columns_to_rows(out + 3 * begin, columns, some, stride, 3 * count);
+            columns_to_rows(out + 3ll * begin, columns, some, stride, 3ll * count);
         }
     }
 }
@@ -198,9 +198,9 @@ static void resample_rows(uint8_t *out, const uint8_t *in, int rows, const XrRes
             const uint8_t *from = in + 3 * (int64_t)axis->first[i];
             int32_t r = 1 << (axis->precision - 1), g = r, b = r;
             for (int k = 0; k < axis->count[i]; k++) {
-                r += weights[k] * from[3 * k];
-                g += weights[k] * from[3 * k + 1];
-                b += weights[k] * from[3 * k + 2];
+                r += weights[k] * from[3ll * k];
+                g += weights[k] * from[3ll * k + 1];
+                b += weights[k] * from[3ll * k + 2];
             }
             out[0] = clip(r, axis->precision);
             out[1] = clip(g, axis->precision);
@@ -232,19 +232,19 @@ static void resample_column(uint8_t *out, const uint8_t *in, int64_t stride, int
 
 static void cut_patches(float *out, const uint8_t *rgb, const float *table,
                         const XrPatchLayout *layout) {
-    const int patch = layout->patch, merge = layout->merge, temporal = layout->temporal;
-    int64_t area = (int64_t)patch * patch, stride = layout->w * patch * 3;
+    const int64_t patch = layout->patch, merge = layout->merge, temporal = layout->temporal;
+    int64_t area = patch * patch, stride = layout->w * patch * 3;
     for (int64_t cell = 0; cell < layout->w / merge; cell++) {
-        for (int m = 0; m < merge * merge; m++) {
+        for (int64_t m = 0; m < merge * merge; m++) {
             const uint8_t *corner =
                 rgb + (m / merge) * patch * stride + (cell * merge + m % merge) * patch * 3;
-            for (int c = 0; c < 3; c++) {
+            for (int64_t c = 0; c < 3; c++) {
                 const float *values = table + c * 256;
-                for (int y = 0; y < patch; y++) {
+                for (int64_t y = 0; y < patch; y++) {
                     const uint8_t *from = corner + y * stride + c;
-                    for (int x = 0; x < patch; x++) out[y * patch + x] = values[from[3 * x]];
+                    for (int64_t x = 0; x < patch; x++) out[y * patch + x] = values[from[3 * x]];
                 }
-                for (int t = 1; t < temporal; t++) {
+                for (int64_t t = 1; t < temporal; t++) {
                     memcpy(out + t * area, out, (size_t)area * sizeof(float));
                 }
                 out += temporal * area;

@@ -270,7 +270,7 @@ static void patches_order(void **state) {
     XrImageProcessor p = XR_QWEN25_VL_PROCESSOR;
     p.do_rescale = p.do_normalize = false;
     enum { H = 84, W = 140 };
-    XrImage image = {W, H, xr_malloc(3 * H * W)};
+    XrImage image = {W, H, xr_malloc((size_t)3 * H * W)};
     XrPixels pixels = {0};
     for (int what = 0; what < 3; what++) {
         for (int i = 0; i < 3 * H * W; i++) {
@@ -284,9 +284,10 @@ static void patches_order(void **state) {
     for (int64_t i = 0; i < rows * 1176; i++) {
         int64_t r = i / 1176, column = i % 1176, cell = r / 4;
         int64_t py = cell / (W / 28) * 2 + r % 4 / 2, px = cell % (W / 28) * 2 + r % 2;
-        assert_true(pixels.values[i] == (float)(column / 392));
-        assert_true(pixels.values[i + rows * 1176] == (float)(py * 14 + column % 196 / 14));
-        assert_true(pixels.values[i + 2 * rows * 1176] == (float)(px * 14 + column % 14));
+        int64_t c = column / 392, y = py * 14 + column % 196 / 14, x = px * 14 + column % 14;
+        assert_true(pixels.values[i] == (float)c);
+        assert_true(pixels.values[i + rows * 1176] == (float)y);
+        assert_true(pixels.values[i + 2 * rows * 1176] == (float)x);
     }
     xr_pixels_free(&pixels);
     xr_image_free(&image);

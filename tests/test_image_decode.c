@@ -323,23 +323,31 @@ static char *find(XrBuffer *file, const char *bytes, size_t count) {
     return at;
 }
 
+// Height and width of a frame header.
+static void put_sides(char *frame, int height, int width) {
+    frame[5] = (char)(height >> 8);
+    frame[6] = (char)height;
+    frame[7] = (char)(width >> 8);
+    frame[8] = (char)width;
+}
+
 static void hostile_jpeg_sizes(void **state) {
     (void)state;
     XrBuffer file = {0};
     read_kind("rgb420.jpg", &file);
     char *frame = find(&file, "\xff\xc0", 2); // length, precision, height, width
-    memcpy(frame + 5, "\xff\xdc\xff\xdc", 4);
+    put_sides(frame, 65500, 65500);
     expect_failure(file.data, file.length, "huge.jpg", NULL, XR_ERR_LIMIT, "65500 x 65500");
-    memcpy(frame + 5, "\xff\xff\xff\xff", 4);
+    put_sides(frame, 65535, 65535);
     expect_failure(file.data, file.length, "huger.jpg", NULL, XR_ERR_INPUT, "65500");
-    memcpy(frame + 5, "\x36\xb0\x36\xb0", 4);
+    put_sides(frame, 14000, 14000);
     expect_failure(file.data, file.length, "lying.jpg", NULL, XR_ERR_INPUT, "truncated");
-    memcpy(frame + 5, "\0\0\0\x10", 4);
+    put_sides(frame, 0, 16);
     expect_failure(file.data, file.length, "flat.jpg", NULL, XR_ERR_INPUT, "JPEG");
-    memcpy(frame + 5, "\0\x10\0\0", 4);
+    put_sides(frame, 16, 0);
     expect_failure(file.data, file.length, "thin.jpg", NULL, XR_ERR_INPUT, "JPEG");
     // Higher than its data: libjpeg would paint the rest grey.
-    memcpy(frame + 5, "\0\xc8\0\x35", 4);
+    put_sides(frame, 200, 53);
     expect_failure(file.data, file.length, "short.jpg", NULL, XR_ERR_INPUT, "JPEG");
     frame[4] = 12; // bits
     expect_failure(file.data, file.length, "deep.jpg", NULL, XR_ERR_INPUT, "precision");
@@ -366,7 +374,8 @@ static void hostile_webp_size(void **state) {
     XrBuffer file = {0};
     read_kind("lossless.webp", &file);
     char *bits = find(&file, "VP8L", 4) + 9; // 14 bits each of width - 1 and height - 1
-    memcpy(bits, "\xff\xff\xff\x0f", 4);
+    bits[0] = bits[1] = bits[2] = (char)0xff;
+    bits[3] = 0x0f;
     expect_failure(file.data, file.length, "huge.webp", NULL, XR_ERR_LIMIT, "16384 x 16384");
     xr_buffer_free(&file);
 }

@@ -67,9 +67,10 @@ static bool choose_transformations(Png *png) {
 }
 
 // One row of `channels` channels of 1 or 2 bytes to RGB.
-static void convert_row(uint8_t *to, const uint8_t *from, int width, int channels, int bytes) {
+static void convert_row(uint8_t *to, const uint8_t *from, int width, size_t channels,
+                        size_t bytes) {
     for (int x = 0; x < width; x++, to += 3, from += channels * bytes) {
-        for (int c = 0; c < 3; c++) {
+        for (size_t c = 0; c < 3; c++) {
             const uint8_t *value = from + c * bytes;
             to[c] = bytes == 1 ? value[0] : value[0] ? 255 : value[1];
             if (channels == 4) to[c] = xr_on_white(to[c], from[3 * bytes]);
@@ -82,7 +83,7 @@ static bool read_rows(Png *png, XrImage *out, bool clip) {
     int passes = png_set_interlace_handling(reader);
     png_read_update_info(reader, png->info);
     size_t row_bytes = png_get_rowbytes(reader, png->info), stride = (size_t)out->width * 3;
-    int channels = png_get_channels(reader, png->info);
+    size_t channels = png_get_channels(reader, png->info);
     bool plain = channels == 3 && !clip;
     // Interlaced rows are completed pass by pass and must all be kept.
     bool keep = passes > 1;

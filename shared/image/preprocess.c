@@ -117,11 +117,11 @@ bool xr_image_patches(const XrImageProcessor *p, const XrImage *image, const XrI
 
 // ---- several pictures ----
 
-// Large arrays that are filled once are worth large pages.
-static void ask_for_large_pages(void *memory, size_t bytes) {
-    size_t page = 2u << 20, start = ((size_t)memory + page - 1) & ~(page - 1);
-    size_t end = (size_t)memory + bytes;
-    if (end > start && end - start >= page) madvise((void *)start, end - start, MADV_HUGEPAGE);
+// Large arrays that are filled once are worth large pages; the system may decline.
+static void ask_for_large_pages(float *values, size_t bytes) {
+    const size_t page = 2u << 20;
+    size_t skip = (page - (uintptr_t)values % page) % page;
+    if (bytes >= skip + page) madvise((char *)values + skip, bytes - skip, MADV_HUGEPAGE);
 }
 
 static bool reserve(XrPixels *pixels, int64_t rows, XrError *err) {
@@ -146,7 +146,7 @@ bool xr_pixels_append(XrPixels *pixels, const XrImageProcessor *processor, const
     int64_t columns = xr_patch_columns(processor);
     XR_REQUIRE(pixels->count == 0 || pixels->columns == columns,
                "pixels: rows of %" PRId64 " after rows of %" PRId64, columns, pixels->columns);
-    XrImageGrid grid;
+    XrImageGrid grid = {0};
     if (!xr_image_grid(processor, image->height, image->width, name, &grid, err)) return false;
     int64_t rows = xr_grid_rows(&grid);
     pixels->columns = columns;
