@@ -18,7 +18,6 @@ typedef struct Png {
     const XrImageSource *source;
     XrError *err;
     size_t at;        // bytes read
-    bool ended;       // more bytes were asked for than there are
     char warning[80]; // the last one, which says more than the error that may follow
     uint8_t *rows;    // as libpng gives them, where they are not plain RGB
 } Png;
@@ -38,7 +37,6 @@ static void note(png_structp reader, png_const_charp text) {
 static void read_bytes(png_structp reader, png_bytep to, size_t count) {
     Png *png = png_get_io_ptr(reader);
     if (count > png->source->count - png->at) {
-        png->ended = true;
         png_error(reader, "the file ends too early");
     }
     memcpy(to, png->source->bytes + png->at, count);
@@ -78,6 +76,8 @@ static void convert_row(uint8_t *to, const uint8_t *from, int width, size_t chan
     }
 }
 
+// With the last row libpng also checks the checksums of the pixels. What follows them is not looked
+// at: a file that ends there is accepted, as by Pillow.
 static bool read_rows(Png *png, XrImage *out, bool clip) {
     png_structp reader = png->reader;
     int passes = png_set_interlace_handling(reader);
@@ -105,14 +105,6 @@ static bool read_rows(Png *png, XrImage *out, bool clip) {
     return true;
 }
 
-// What follows the pixels is still read, for the checksums. A file that ends there has all of its
-// pixels and is accepted, as by Pillow.
-static bool read_end(Png *png) {
-    if (setjmp(png_jmpbuf(png->reader))) return png->ended;
-    png_read_end(png->reader, NULL);
-    return true;
-}
-
 static bool run(Png *png, XrImage *out) {
     if (setjmp(png_jmpbuf(png->reader))) return false;
     png_set_read_fn(png->reader, png, read_bytes);
@@ -125,7 +117,7 @@ static bool run(Png *png, XrImage *out) {
         return false;
     }
     bool clip = choose_transformations(png);
-    return read_rows(png, out, clip) && read_end(png);
+    return read_rows(png, out, clip);
 }
 
 bool xr_png_decode(XrImage *out, int *orientation, const XrImageSource *source, XrError *err) {
