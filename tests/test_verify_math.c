@@ -1,0 +1,72 @@
+// Decisions of xr_math_compare: the pairs of the development data, hand-made ones, hostile ones.
+#include "shared/base/file.h"
+#include "shared/base/json.h"
+#include "shared/verify/math.h"
+#include "tests/support/test.h"
+
+#include <stdlib.h>
+
+static XrMath *math;
+
+static XrVerdict compare(const char *gold, const char *answer) {
+    return xr_math_compare(math, gold, strlen(gold), answer, strlen(answer), NULL, NULL);
+}
+
+// Compares every pair of a file; returns how many right answers were refused and, through `wrong`,
+// how many wrong ones were accepted.
+static int run_file(const char *path, int *wrong) {
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    XrBuffer line = {0};
+    XrError err;
+    int refused = 0;
+    *wrong = 0;
+    while (xr_read_line(file, 1 << 20, &line, &err) == 1) {
+        XrJson json;
+        assert_true(xr_json_parse(&json, path, line.data, line.length, &XR_JSON_SMALL, &err));
+        const char *gold = "", *answer = "";
+        int64_t expected = 0;
+        assert_true(xr_json_get_text(&json, json.root, "gold", &gold, &err));
+        assert_true(xr_json_get_text(&json, json.root, "pred", &answer, &err));
+        assert_true(xr_json_get_int(&json, json.root, "expected", &expected, &err));
+        bool equal = compare(gold, answer) == XR_VERDICT_EQUAL;
+        if (equal != (expected == 1))
+            print_message("expected %d: %s | %s\n", (int)expected, gold, answer);
+        refused += expected && !equal;
+        *wrong += !expected && equal;
+        xr_json_free(&json);
+    }
+    fclose(file);
+    xr_buffer_free(&line);
+    return refused;
+}
+
+static void kinds(void **state) {
+    int wrong, refused = run_file(xr_test_data("verify/kinds-dev.jsonl"), &wrong);
+    assert_int_equal(refused, 0);
+    assert_int_equal(wrong, 0);
+}
+
+static void hard_pairs(void **state) {
+    int wrong, refused = run_file(xr_test_data("verify/hardverify-dev.jsonl"), &wrong);
+    print_message("hard pairs: %d right ones refused, %d wrong ones accepted\n", refused, wrong);
+    assert_true(refused <= 10);
+    assert_true(wrong <= 1);
+}
+
+static int set_up(void **state) {
+    math = xr_math_create();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    xr_math_free(math);
+    xr_math_thread_end();
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds), cmocka_unit_test(hard_pairs)};
+    xr_test_filter(argc, argv);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
