@@ -9,7 +9,7 @@ packages=(
   libcmocka-dev
 )
 # Debian 12 packages Arb and Calcium apart from FLINT; newer releases have them inside.
-for extra in libflint-arb-dev libcalcium-dev; do
+for extra in libflint-arb-dev libcalcium-dev libantic-dev; do
   if apt-cache show "$extra" >/dev/null 2>&1; then packages+=("$extra"); fi
 done
 packages+=("$@")
