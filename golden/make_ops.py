@@ -348,6 +348,37 @@ def optimiser():
                          f"v{step}": state["exp_avg_sq"]})
 
 
+def grpo():
+    """Token losses of the clipped objective with a divergence from a reference, by autograd."""
+    for name, low, high, dual, beta, kl in [("plain", 0.2, 0.2, 0.0, 0.0, 0),
+                                            ("higher_k3", 0.2, 0.28, 0.0, 0.04, 3),
+                                            ("dual_k1", 0.2, 0.28, 3.0, 0.5, 1),
+                                            ("dual_k2", 0.1, 0.3, 1.5, 0.2, 2)]:
+        case = f"grpo_loss/{name}"
+        seeded(case)
+        count = 67
+        old, logp, ref = (draw(count, scale=s) for s in (2.0, 2.0, 2.0))
+        logp = (old + draw(count, scale=0.4)).detach().float().double()
+        logp[:5] = old[:5].detach()  # the first update: ratio exactly 1
+        logp[5:8] += torch.tensor([2.0, -2.0, 3.0])
+        logp.requires_grad_()
+        ref = (logp + draw(count, scale=0.3)).detach().float().double()
+        advantage, weight = torch.randn(count), torch.rand(count) / count
+        advantage[10:13], weight[20:30] = 0, 0
+        ratio = (logp - old).exp()
+        a, w = advantage.double(), weight.double()
+        loss = torch.maximum(-a * ratio, -a * ratio.clamp(1 - low, 1 + high))
+        if dual:
+            loss = torch.where(a < 0, torch.minimum(-a * dual, loss), loss)
+        x = ref - logp
+        term = [torch.zeros_like(x), -x, x * x / 2, x.exp() - x - 1][kl]
+        loss = w * (loss + beta * term)
+        put(case, logprob=logp.float(), old=old.float(), reference=ref.float(),
+            advantage=advantage, weight=weight, epsilon_low=low, epsilon_high=high, dual_clip=dual,
+            beta=beta, estimator=float(kl), loss=loss, kl=torch.where(w == 0, 0.0, term),
+            dlogprob=torch.autograd.grad(loss.sum(), logp)[0])
+
+
 def main():
     rmsnorm()
     activations()
@@ -360,6 +391,7 @@ def main():
     windows()
     position_cases()
     optimiser()
+    grpo()
     save_file(OUT, f"{HERE}/ops.safetensors")
     print(len(OUT), "tensors,", os.path.getsize(f"{HERE}/ops.safetensors"), "bytes")
 

@@ -315,3 +315,39 @@ void xr_sample(XrBackend *b, const XrTensor *tokens, const XrTensor *logprob,
           xr_shape_text(logits), xr_shape_text(seen), xr_shape_text(suppress));
     b->ops->sample(b, tokens, logprob, scaled, logits, seen, suppress, params);
 }
+
+void xr_grpo_loss(XrBackend *b, const XrTensor *loss, const XrTensor *dlogprob, const XrTensor *kl,
+                  const XrTensor *clipped, const XrTensor *logprob, const XrTensor *old,
+                  const XrTensor *reference, const XrTensor *advantage, const XrTensor *weight,
+                  XrGrpo settings) {
+    int64_t rows = logprob->shape[0];
+    bool ok = is_list(logprob, XR_F32, rows) && is_list(loss, XR_F32, rows) &&
+              is_list(dlogprob, XR_F32, rows) && (!kl || is_list(kl, XR_F32, rows)) &&
+              (!clipped || is_index(clipped, rows)) && is_list(old, XR_F32, rows) &&
+              (reference ? is_list(reference, XR_F32, rows) : settings.kl == XR_KL_NONE) &&
+              is_list(advantage, XR_F32, rows) && is_list(weight, XR_F32, rows) &&
+              settings.epsilon_low >= 0 && settings.epsilon_high >= 0 &&
+              (settings.dual_clip == 0 || settings.dual_clip > 1);
+    CHECK(ok, "loss %s, dlogprob %s, logprob %s, old %s, reference %s, advantage %s, weight %s",
+          xr_shape_text(loss), xr_shape_text(dlogprob), xr_shape_text(logprob), xr_shape_text(old),
+          xr_shape_text(reference), xr_shape_text(advantage), xr_shape_text(weight));
+    b->ops->grpo_loss(b, loss, dlogprob, kl, clipped, logprob, old, reference, advantage, weight,
+                      settings);
+}
+
+void xr_squared_norm(XrBackend *b, const XrTensor *sum, const XrTensor *x) {
+    CHECK(is_list(sum, XR_F64, 1) && is_list(x, XR_F32, x->shape[0]), "sum %s, x %s",
+          xr_shape_text(sum), xr_shape_text(x));
+    b->ops->squared_norm(b, sum, x);
+}
+
+void xr_adamw(XrBackend *b, const XrTensor *p, const XrTensor *m, const XrTensor *v,
+              const XrTensor *grad, XrAdamW settings) {
+    int64_t count = p->shape[0];
+    bool ok = is_list(p, XR_F32, count) && is_list(m, XR_F32, count) && is_list(v, XR_F32, count) &&
+              is_list(grad, XR_F32, count) && settings.step >= 1 && settings.beta1 >= 0 &&
+              settings.beta1 < 1 && settings.beta2 >= 0 && settings.beta2 < 1 && settings.eps >= 0;
+    CHECK(ok, "p %s, m %s, v %s, grad %s, step %lld", xr_shape_text(p), xr_shape_text(m),
+          xr_shape_text(v), xr_shape_text(grad), (long long)settings.step);
+    b->ops->adamw(b, p, m, v, grad, settings);
+}

@@ -65,6 +65,29 @@ typedef struct XrSampleParams {
     int32_t seen_begin, seen_end;    // range in `seen`: the distinct ids that the penalty is for
 } XrSampleParams;
 
+// One step of AdamW. `step` counts from 1. The gradient is multiplied by grad_scale first (clipping
+// by the global norm).
+typedef struct XrAdamW {
+    double lr, beta1, beta2, eps, weight_decay, grad_scale;
+    int64_t step;
+} XrAdamW;
+
+typedef enum XrKl { XR_KL_NONE, XR_KL_K1, XR_KL_K2, XR_KL_K3 } XrKl;
+
+// The clipped policy objective. dual_clip 0: off, otherwise > 1.
+typedef struct XrGrpo {
+    float epsilon_low, epsilon_high, dual_clip;
+    float beta; // weight of the divergence
+    XrKl kl;    // its estimator
+} XrGrpo;
+
+// What grpo_loss says of a token.
+enum {
+    XR_CLIPPED_LOW = 1,  // ratio < 1 - epsilon_low, advantage < 0
+    XR_CLIPPED_HIGH = 2, // ratio > 1 + epsilon_high, advantage > 0
+    XR_CLIPPED_DUAL = 4, // bounded by dual_clip
+};
+
 // X(name, (parameters), (arguments)) for every operation. `b` is the backend.
 #define XR_OPS(X)                                                                                  \
     /* y[T,N] = x[T,K] w[N,K]^T + bias[N]; bias may be NULL. */                                    \
@@ -178,7 +201,28 @@ typedef struct XrSampleParams {
       (const XrTensor *tokens, const XrTensor *logprob, const XrTensor *scaled,                    \
        const XrTensor *logits, const XrTensor *seen, const XrTensor *suppress,                     \
        const XrSampleParams *params),                                                              \
-      (tokens, logprob, scaled, logits, seen, suppress, params))
+      (tokens, logprob, scaled, logits, seen, suppress, params))                                   \
+    /* With d = logprob - old, r = exp(d) and A = advantage, for each of T tokens:                 \
+       loss = weight (max(-A r, -A clip(r, 1 - epsilon_low, 1 + epsilon_high)) + beta kl), for     \
+       A < 0 the maximum at most -A dual_clip; dlogprob is its derivative. kl: k1 = -x,            \
+       k2 = x^2/2, k3 = e^x - x - 1 with x = reference - logprob. Exponents are held within +-20.  \
+       All f32 [T]; clipped i32 [T] of XR_CLIPPED_x. kl and clipped may be NULL; reference may be  \
+       where the estimator is XR_KL_NONE. A token of weight 0 gets zeros, whatever it holds. */    \
+    X(grpo_loss,                                                                                   \
+      (const XrTensor *loss, const XrTensor *dlogprob, const XrTensor *kl,                         \
+       const XrTensor *clipped, const XrTensor *logprob, const XrTensor *old,                      \
+       const XrTensor *reference, const XrTensor *advantage, const XrTensor *weight,               \
+       XrGrpo settings),                                                                           \
+      (loss, dlogprob, kl, clipped, logprob, old, reference, advantage, weight, settings))         \
+    /* sum[0] += sum_i x[i]^2, f64 [1] and f32 [n]: one contribution to the global norm. */        \
+    X(squared_norm, (const XrTensor *sum, const XrTensor *x), (sum, x))                            \
+    /* g = grad_scale grad; m += (1 - beta1)(g - m); v = beta2 v + (1 - beta2) g^2;                \
+       p = (1 - lr weight_decay) p - lr mhat / (sqrt(vhat) + eps), mhat = m / (1 - beta1^step),    \
+       vhat = v / (1 - beta2^step). All f32 [n]; p, m and v are changed in place. */               \
+    X(adamw,                                                                                       \
+      (const XrTensor *p, const XrTensor *m, const XrTensor *v, const XrTensor *grad,              \
+       XrAdamW settings),                                                                          \
+      (p, m, v, grad, settings))
 
 #define XR_UNWRAP(...) __VA_ARGS__
 #define XR_DECLARE_OP_FIELD(name, parameters, arguments)                                           \
