@@ -41,12 +41,19 @@ static bool need_answer(const XrJson *json, const cJSON *value, const char *key,
     return true;
 }
 
+// The row's own name, where it has one.
 static void copy_id(const cJSON *row, XrExample *out) {
     static const char *const keys[] = {"id", "unique_id", "question_id"};
     for (size_t i = 0; i < XR_COUNT(keys) && !out->id; i++) {
         const cJSON *value = get(row, keys[i]);
-        XrError ignored;
-        if (value) need_answer(&(XrJson){.name = NULL}, value, keys[i], &out->id, &ignored);
+        int64_t whole;
+        if (cJSON_IsString(value)) {
+            out->id = xr_strdup(value->valuestring);
+        } else if (value && xr_json_whole(value, &whole)) {
+            XrBuffer text = {0};
+            xr_buffer_format(&text, "%lld", (long long)whole);
+            out->id = text.data;
+        }
     }
 }
 
