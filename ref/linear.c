@@ -17,19 +17,11 @@ static float *row_of(const XrTensor *t, int64_t row) {
 }
 
 enum {
-    FEW_COLUMNS = 16,
-    MANY_COLUMNS = 64, // with a chunk of K, 256 KiB of f32: they stay in the second-level cache
+    FEW_ROWS = 16, // up to which weights are used as they lie
+    FEW_COLUMNS = 12,
     MANY_ROWS = 192,
-    FEW_ROWS = 12,
-    FAR = 8192, // bytes that weights are fetched ahead
+    MANY_COLUMNS = 64, // with a chunk of K, 256 KiB of f32: they stay in the second-level cache
 };
-
-// Weights to fetch ahead: those of the next tile when rows are short (a tile of four rows is one
-// run of memory), or further on in the same row.
-static int64_t ahead_of(const XrTensor *w) {
-    int64_t far = FAR / (int64_t)xr_dtype_size(w->dtype);
-    return XR_MIN(far, 4 * w->shape[1]);
-}
 
 // y of one block, chunk of K after chunk.
 static void multiply_block(const Product *p, int64_t row, int64_t column, int thread) {
@@ -37,7 +29,6 @@ static void multiply_block(const Product *p, int64_t row, int64_t column, int th
     int64_t columns = XR_MIN(p->block_columns, p->w->shape[0] - column);
     int64_t depth = p->x->shape[1];
     size_t size = xr_dtype_size(p->w->dtype);
-    bool expand = !p->few && p->w->dtype != XR_F32;
     float *bias = xr_cpu_scratch(p->backend, thread,
                                  (MANY_COLUMNS + MANY_COLUMNS * XR_LINEAR_CHUNK) * sizeof *bias);
     float *panel = bias + MANY_COLUMNS;
@@ -54,16 +45,18 @@ static void multiply_block(const Product *p, int64_t row, int64_t column, int th
             .rows = rows,
             .columns = columns,
             .depth = XR_MIN(XR_LINEAR_CHUNK, depth - k),
-            .ahead = p->few ? ahead_of(p->w) : 0,
+            .ahead = 4 * depth, // four rows are one run of memory, a tile; fetch the next tile's
             .first = k == 0,
         };
-        if (expand) {
-            p->kernels->expand[p->w->dtype](panel, XR_LINEAR_CHUNK, block.w, depth, columns,
-                                            block.depth);
-            block.w = panel;
-            block.w_stride = XR_LINEAR_CHUNK;
+        if (p->few) {
+            p->kernels->few_rows[p->w->dtype](&block);
+            continue;
         }
-        p->kernels->block[expand ? XR_F32 : p->w->dtype](&block);
+        p->kernels->expand[p->w->dtype](panel, XR_LINEAR_CHUNK, block.w, depth, columns,
+                                        block.depth);
+        block.w = panel;
+        block.w_stride = XR_LINEAR_CHUNK;
+        p->kernels->many_rows(&block);
     }
 }
 

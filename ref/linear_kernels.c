@@ -1,20 +1,24 @@
-// Tiles of ROWS x 4 sums, each held in one vector whose lanes run along K.
+// Tiles of up to ROWS x 4 or TALL x 3 sums, each held in one vector whose lanes run along K.
 #include "ref/linear_kernels.h"
 
 #include "ref/vector.h"
 #include "shared/base/memory.h" // defines: XR_MIN
 
 #if defined(__AVX512F__)
-enum { ROWS = 6 };
+#define ROWS 6
+#define TALL 8
 #elif defined(__AVX2__)
-enum { ROWS = 3 };
+#define ROWS 3
+#define TALL 4
 #elif defined(__aarch64__)
-enum { ROWS = 4 };
+#define ROWS 4
+#define TALL 5
 #else
-enum { ROWS = 2 };
+#define ROWS 2
+#define TALL 2
 #endif
 
-enum { COLUMNS = 4 };
+enum { COLUMNS = 4 }; // of a sum's array; tiles of more than ROWS rows use three
 
 typedef struct Tile {
     const float *x;
@@ -44,9 +48,9 @@ static inline Vec last_inputs(const float *x, int64_t count) {
     return vec_load(padded);
 }
 
-XR_INLINE void prefetch(const Tile *t, int64_t k, XrDType type) {
-    for (int c = 0; c < COLUMNS; c++) {
-        __builtin_prefetch(t->w[c] + (k + t->ahead) * (type == XR_F32 ? 4 : 2), 0, 3);
+XR_INLINE void prefetch(const Tile *t, int64_t k, int columns, XrDType type) {
+    XR_UNROLL for (int c = 0; c < columns; c++) {
+        __builtin_prefetch(t->w[c] + (k + t->ahead) * (type == XR_F32 ? 4 : 2), 0, 2);
     }
 }
 
@@ -108,37 +112,38 @@ XR_INLINE void sum_tile(float sums[][COLUMNS], Vec acc[][COLUMNS], int rows) {
 }
 
 // sums[r][c] = x[r] . w[c] over the tile's depth.
-XR_INLINE void tile(float sums[][COLUMNS], const Tile *t, int rows, XrDType type, bool fetch) {
-    Vec acc[ROWS][COLUMNS];
+XR_INLINE void tile(float sums[][COLUMNS], const Tile *t, int rows, int columns, XrDType type,
+                    bool fetch) {
+    Vec acc[TALL][COLUMNS];
     XR_UNROLL for (int r = 0; r < rows; r++) {
-        XR_UNROLL for (int c = 0; c < COLUMNS; c++) acc[r][c] = (Vec){0};
+        XR_UNROLL for (int c = 0; c < columns; c++) acc[r][c] = (Vec){0};
     }
     int64_t whole = t->depth / XR_LANES * XR_LANES, rest = t->depth - whole;
     for (int64_t k = 0; k < whole; k += XR_LANES) {
-        if (fetch) prefetch(t, k, type);
-        Vec x[ROWS];
+        if (fetch) prefetch(t, k, columns, type);
+        Vec x[TALL];
         XR_UNROLL for (int r = 0; r < rows; r++) x[r] = vec_load(t->x + r * t->x_stride + k);
-        XR_UNROLL for (int c = 0; c < COLUMNS; c++) {
+        XR_UNROLL for (int c = 0; c < columns; c++) {
             Vec w = weights(t->w[c], k, type);
             XR_UNROLL for (int r = 0; r < rows; r++) acc[r][c] = vec_fma(x[r], w, acc[r][c]);
         }
     }
     if (rest) {
-        Vec x[ROWS];
+        Vec x[TALL];
         XR_UNROLL for (int r = 0; r < rows; r++) {
             x[r] = last_inputs(t->x + r * t->x_stride + whole, rest);
         }
-        XR_UNROLL for (int c = 0; c < COLUMNS; c++) {
+        XR_UNROLL for (int c = 0; c < columns; c++) {
             Vec w = last_weights(t->w[c], whole, rest, type);
             XR_UNROLL for (int r = 0; r < rows; r++) acc[r][c] = vec_fma(x[r], w, acc[r][c]);
         }
     }
+    XR_UNROLL for (int r = 0; r < rows && columns < COLUMNS; r++) acc[r][COLUMNS - 1] = (Vec){0};
     sum_tile(sums, acc, rows);
 }
 
 XR_INLINE void store_tile(const XrLinearBlock *b, int64_t row, int64_t column,
-                          float sums[][COLUMNS], int rows) {
-    int columns = (int)XR_MIN(COLUMNS, b->columns - column);
+                          float sums[][COLUMNS], int rows, int64_t columns) {
     for (int r = 0; r < rows; r++) {
         float *y = b->y + (row + r) * b->y_stride + column;
         for (int c = 0; c < columns; c++) {
@@ -151,79 +156,80 @@ XR_INLINE void store_tile(const XrLinearBlock *b, int64_t row, int64_t column,
 // Past the last column the last one is computed again, and not stored.
 XR_INLINE void one_tile(const XrLinearBlock *b, int64_t row, int64_t column, int rows, XrDType type,
                         bool fetch) {
-    float sums[ROWS][COLUMNS] = {{0}};
+    float sums[TALL][COLUMNS] = {{0}};
+    int columns = rows > ROWS ? 3 : 4;
     Tile t = {.x = b->x + row * b->x_stride,
               .x_stride = b->x_stride,
               .depth = b->depth,
               .ahead = b->ahead};
     int64_t row_bytes = b->w_stride * (type == XR_F32 ? 4 : 2);
-    for (int c = 0; c < COLUMNS; c++) {
+    for (int c = 0; c < columns; c++) {
         t.w[c] = (const char *)b->w + XR_MIN(column + c, b->columns - 1) * row_bytes;
     }
-    tile(sums, &t, rows, type, fetch);
-    store_tile(b, row, column, sums, rows);
+    tile(sums, &t, rows, columns, type, fetch);
+    store_tile(b, row, column, sums, rows, XR_MIN(columns, b->columns - column));
 }
+
+#define CASE(n)                                                                                    \
+    case n:                                                                                        \
+        one_tile(b, row, column, n, type, fetch);                                                  \
+        break
 
 XR_INLINE void some_rows(const XrLinearBlock *b, int64_t row, int64_t column, int64_t rows,
                          XrDType type, bool fetch) {
     switch (rows) {
-    case 1:
-        one_tile(b, row, column, 1, type, fetch);
-        break;
-    case 2:
-        one_tile(b, row, column, 2, type, fetch);
-        break;
-#if XR_LANES > 4 || defined(__aarch64__)
-    case 3:
-        one_tile(b, row, column, 3, type, fetch);
-        break;
+        CASE(1);
+        CASE(2);
+#if TALL > 2
+        CASE(3);
+        CASE(4);
 #endif
-#if XR_LANES > 8 || defined(__aarch64__)
-    case 4:
-        one_tile(b, row, column, 4, type, fetch);
-        break;
+#if TALL > 4
+        CASE(5);
 #endif
-#if XR_LANES > 8
-    case 5:
-        one_tile(b, row, column, 5, type, fetch);
-        break;
-    case 6:
-        one_tile(b, row, column, 6, type, fetch);
-        break;
+#if TALL > 5
+        CASE(6);
+        CASE(7);
+        CASE(8);
 #endif
     default:
         __builtin_unreachable();
     }
 }
 
-// Few rows: weights stream through once while the rows stay in the cache, fetched ahead. Many: a
-// tile's rows stay while it passes over the block's weights.
-XR_INLINE void block(const XrLinearBlock *b, XrDType type) {
-    if (b->ahead) {
-        for (int64_t column = 0; column < b->columns; column += COLUMNS) {
-            for (int64_t row = 0; row < b->rows; row += ROWS) {
-                some_rows(b, row, column, XR_MIN(ROWS, b->rows - row), type, row == 0);
-            }
-        }
-    } else {
-        for (int64_t row = 0; row < b->rows; row += ROWS) {
-            for (int64_t column = 0; column < b->columns; column += COLUMNS) {
-                some_rows(b, row, column, XR_MIN(ROWS, b->rows - row), type, false);
-            }
+// Few rows: in as few passes over the weights as can be, of as equal numbers of rows as can be; the
+// first pass fetches ahead, the others find the weights in the cache.
+XR_INLINE void few_rows(const XrLinearBlock *b, XrDType type) {
+    int64_t passes = (b->rows + TALL - 1) / TALL;
+    for (int64_t row = 0, rows; row < b->rows; row += rows, passes--) {
+        rows = (b->rows - row + passes - 1) / passes;
+        int64_t step = rows > ROWS ? 3 : 4;
+        for (int64_t column = 0; column < b->columns; column += step) {
+            some_rows(b, row, column, rows, type, row == 0);
         }
     }
 }
 
-static void block_f32(const XrLinearBlock *b) {
-    block(b, XR_F32);
+// Many rows, f32: a tile's rows stay in the cache while it passes over the block's weights.
+static void many_rows(const XrLinearBlock *b) {
+    for (int64_t row = 0; row < b->rows; row += ROWS) {
+        int64_t rows = XR_MIN(ROWS, b->rows - row);
+        for (int64_t column = 0; column < b->columns; column += COLUMNS) {
+            some_rows(b, row, column, rows, XR_F32, false);
+        }
+    }
 }
 
-static void block_bf16(const XrLinearBlock *b) {
-    block(b, XR_BF16);
+static void few_f32(const XrLinearBlock *b) {
+    few_rows(b, XR_F32);
 }
 
-static void block_f16(const XrLinearBlock *b) {
-    block(b, XR_F16);
+static void few_bf16(const XrLinearBlock *b) {
+    few_rows(b, XR_BF16);
+}
+
+static void few_f16(const XrLinearBlock *b) {
+    few_rows(b, XR_F16);
 }
 
 XR_INLINE void expand(float *to, int64_t stride, const void *from, int64_t from_stride,
@@ -254,7 +260,7 @@ static void expand_f16(float *to, int64_t stride, const void *from, int64_t from
 }
 
 const XrLinearKernels XR_KERNEL(xr_linear_kernels) = {
-    .rows = ROWS,
-    .block = {[XR_F32] = block_f32, [XR_BF16] = block_bf16, [XR_F16] = block_f16},
+    .few_rows = {[XR_F32] = few_f32, [XR_BF16] = few_bf16, [XR_F16] = few_f16},
+    .many_rows = many_rows,
     .expand = {[XR_F32] = expand_f32, [XR_BF16] = expand_bf16, [XR_F16] = expand_f16},
 };

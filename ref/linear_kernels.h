@@ -21,16 +21,17 @@ typedef struct XrLinearBlock {
     int64_t y_stride, x_stride, w_stride;
     int64_t rows, columns;
     int64_t depth; // at most XR_LINEAR_CHUNK
-    int64_t ahead; // elements of w from one that is read to the one that should be fetched; 0: none
+    int64_t ahead; // few_rows: elements of w from one that is read to the one to fetch into a cache
     bool first;    // y is written, not added to
 } XrLinearBlock;
 
+// Every element of y is summed in the same order, whatever function, rows, columns and type of
+// weights: element k of the sum goes to lane k % lanes, the lanes are added by halves.
 typedef struct XrLinearKernels {
-    int rows; // of a tile: what one pass over the weights serves
-    // For weights of f32, bf16 and f16 (indexed by XrDType). Every element of y is summed in the
-    // same order whatever rows, columns and type are: element k of the sum goes to lane k % lanes,
-    // the lanes are added by halves.
-    void (*block[3])(const XrLinearBlock *block);
+    // For weights of f32, bf16 and f16 (indexed by XrDType) as they lie in memory.
+    void (*few_rows[3])(const XrLinearBlock *block);
+    // For weights that were expanded.
+    void (*many_rows)(const XrLinearBlock *block);
     // to[rows, depth] = from[rows, depth] of that type, as f32; `to` has row stride `stride`.
     void (*expand[3])(float *to, int64_t stride, const void *from, int64_t from_stride,
                       int64_t rows, int64_t depth);
