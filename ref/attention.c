@@ -30,7 +30,8 @@ typedef struct Attention {
     // The keys: in a cache...
     const XrKvCache *cache;
     XrPageTables tables;
-    // ...or packed from k and v for heads [first_head, first_head + round_heads).
+    // ...or packed from k and v: by the task itself where it is the only one of its sequence and
+    // head (packed is NULL), otherwise beforehand for heads [first_head, first_head + round_heads).
     float *packed;             // [pages][round_heads] heads of a page
     const int64_t *first_page; // [sequences + 1]
     int64_t first_head, round_heads;
@@ -44,7 +45,7 @@ static int64_t round_up(int64_t n, int64_t unit) {
     return (n + unit - 1) / unit * unit;
 }
 
-// Keys and values number `block` of a sequence.
+// Keys and values number `block` of a sequence, in the cache or packed beforehand.
 static const float *page_of(const Attention *a, int64_t sequence, int64_t block, int64_t head) {
     int64_t floats = xr_head_page_floats(a->heads.head_dim);
     if (!a->cache) {
@@ -62,19 +63,22 @@ typedef struct Rows {
     float *q; // [rows, width], scaled
     float *s; // [rows, XR_KV_PAGE]
     XrSoftmaxState state;
+    float *page;    // one head of a page
     int32_t *seen;  // [rows] keys of the current block
     int64_t *limit; // [rows] keys of the sequence that a row sees
 } Rows;
 
 static Rows rows_in(const Attention *a, int thread) {
     int64_t most = a->block_tokens * a->group;
-    size_t floats = (size_t)(most * (2 * a->width + 2 * XR_KV_PAGE) + round_up(most, 16));
+    int64_t page = xr_head_page_floats(a->heads.head_dim);
+    size_t floats = (size_t)(most * (2 * a->width + 2 * XR_KV_PAGE) + page + round_up(most, 16));
     size_t bytes = floats * sizeof(float) + (size_t)most * (sizeof(int64_t) + sizeof(int32_t));
     Rows rows = {.q = xr_cpu_scratch(a->backend, thread, bytes)};
     rows.s = rows.q + most * a->width;
     rows.state.value = rows.s + most * XR_KV_PAGE;
     rows.state.sum = rows.state.value + most * a->width;
-    rows.state.top = rows.state.sum + most * XR_KV_PAGE;
+    rows.page = rows.state.sum + most * XR_KV_PAGE;
+    rows.state.top = rows.page + page;
     rows.limit = (int64_t *)(void *)(rows.state.top + round_up(most, 16));
     rows.seen = (int32_t *)(void *)(rows.limit + most);
     return rows;
@@ -88,9 +92,7 @@ static void start_rows(const Attention *a, Rows *rows, int64_t first, int64_t co
     for (int64_t r = 0; r < rows->count; r++) {
         int64_t token = r / a->group, query_head = head * a->group + r % a->group;
         const float *q = at(a->q, first + token, query_head * a->heads.head_dim);
-        for (int64_t d = 0; d < a->heads.head_dim; d++) {
-            rows->q[r * a->width + d] = q[d] * a->heads.scale;
-        }
+        a->kernels->multiply(rows->q + r * a->width, q, a->heads.head_dim, a->heads.scale);
         rows->limit[r] = a->heads.causal ? limit + token : limit;
         rows->state.top[r] = -INFINITY;
     }
@@ -128,7 +130,7 @@ static void finish_rows(const Attention *a, const Rows *rows, int64_t first, int
         float sum = total(rows->state.sum + r * XR_KV_PAGE);
         const float *value = rows->state.value + r * a->width;
         float *out = at(a->out, token, query_head * a->heads.head_dim);
-        for (int64_t d = 0; d < a->heads.head_dim; d++) out[d] = value[d] / sum;
+        a->kernels->divide(out, value, a->heads.head_dim, sum);
         if (a->lse) *at(a->lse, token, query_head) = rows->state.top[r] + logf(sum);
     }
 }
@@ -144,6 +146,26 @@ static int64_t keys_of(const Attention *a, int64_t sequence) {
     return length;
 }
 
+// Packs `count` keys and values of the batch from `first` on.
+static void pack_page(const Attention *a, float *page, int64_t first, int64_t count, int64_t head) {
+    int64_t column = head * a->heads.head_dim;
+    xr_pack_head(a->kernels, page, a->heads.head_dim, 0, at(a->k, first, column), a->k->row_stride,
+                 at(a->v, first, column), a->v->row_stride, count);
+}
+
+static void pass_keys(const Attention *a, Rows *rows, int64_t sequence, int64_t head) {
+    int64_t keys = rows->limit[rows->count - 1];
+    for (int64_t key = 0; key < keys; key += XR_KV_PAGE) {
+        const float *page = rows->page;
+        if (a->cache || a->packed) {
+            page = page_of(a, sequence, key / XR_KV_PAGE, head);
+        } else {
+            pack_page(a, rows->page, a->cu[sequence] + key, XR_MIN(XR_KV_PAGE, keys - key), head);
+        }
+        pass_block(a, rows, page, key);
+    }
+}
+
 // Tasks are numbered so that those that see most keys come first.
 static void attend(void *context, int64_t begin, int64_t end, int thread) {
     const Attention *a = context;
@@ -157,9 +179,7 @@ static void attend(void *context, int64_t begin, int64_t end, int thread) {
         Rows rows = rows_in(a, thread);
         start_rows(a, &rows, first + token, count, head,
                    a->heads.causal ? keys - queries + token + 1 : keys);
-        for (int64_t key = 0; key < rows.limit[rows.count - 1]; key += XR_KV_PAGE) {
-            pass_block(a, &rows, page_of(a, sequence, key / XR_KV_PAGE, head), key);
-        }
+        pass_keys(a, &rows, sequence, head);
         finish_rows(a, &rows, first + token, head);
     }
 }
@@ -200,16 +220,37 @@ void xr_cpu_attention_paged(XrBackend *b, const XrTensor *out, const XrTensor *q
 
 static void pack(void *context, int64_t begin, int64_t end, int thread) {
     const Attention *a = context;
-    int64_t dim = a->heads.head_dim;
     for (int64_t task = begin; task < end; task++) {
         int64_t head = a->first_head + task % a->round_heads, sequence = task / a->round_heads;
         int64_t first = a->cu[sequence], keys = a->cu[sequence + 1] - first;
         for (int64_t key = 0; key < keys; key += XR_KV_PAGE) {
-            xr_pack_head(a->kernels, (float *)page_of(a, sequence, key / XR_KV_PAGE, head), dim, 0,
-                         at(a->k, first + key, head * dim), a->k->row_stride,
-                         at(a->v, first + key, head * dim), a->v->row_stride,
-                         XR_MIN(XR_KV_PAGE, keys - key));
+            pack_page(a, (float *)page_of(a, sequence, key / XR_KV_PAGE, head), first + key,
+                      XR_MIN(XR_KV_PAGE, keys - key), head);
         }
+    }
+}
+
+static int64_t pages_of(const Attention *a, int64_t sequence) {
+    return (a->cu[sequence + 1] - a->cu[sequence] + XR_KV_PAGE - 1) / XR_KV_PAGE;
+}
+
+// Packs keys and values of as many heads as ROUND_BYTES hold, attends, and goes on.
+static void attend_in_rounds(Attention *a) {
+    int64_t pages = 0, heads = a->heads.kv_heads;
+    for (int64_t s = 0; s < a->sequences; s++) pages += pages_of(a, s);
+    size_t head_bytes = (size_t)(pages * xr_head_page_floats(a->heads.head_dim)) * sizeof(float);
+    int64_t most_heads = XR_MIN(heads, XR_MAX(1, (int64_t)(ROUND_BYTES / head_bytes)));
+    size_t table = (size_t)round_up((a->sequences + 1) * (int64_t)sizeof(int64_t), 64);
+    int64_t *first_page =
+        xr_cpu_shared_scratch(a->backend, table + head_bytes * (size_t)most_heads);
+    first_page[0] = 0;
+    for (int64_t s = 0; s < a->sequences; s++) first_page[s + 1] = first_page[s] + pages_of(a, s);
+    a->first_page = first_page;
+    a->packed = (float *)(void *)((char *)first_page + table);
+    for (; a->first_head < heads; a->first_head += most_heads) {
+        a->round_heads = XR_MIN(most_heads, heads - a->first_head);
+        xr_cpu_parallel(a->backend, a->sequences * a->round_heads, 1, pack, a);
+        attend_all(a);
     }
 }
 
@@ -220,26 +261,9 @@ void xr_cpu_attention(XrBackend *b, const XrTensor *out, const XrTensor *lse, co
     a.lse = lse;
     a.k = k;
     a.v = v;
-    int64_t pages = 0;
-    for (int64_t s = 0; s < a.sequences; s++) {
-        pages += round_up(a.cu[s + 1] - a.cu[s], XR_KV_PAGE) / XR_KV_PAGE;
-    }
-    size_t head_bytes = (size_t)(pages * xr_head_page_floats(heads.head_dim)) * sizeof(float);
-    if (head_bytes == 0) return;
-    int64_t most_heads = XR_MAX(1, (int64_t)(ROUND_BYTES / head_bytes));
-    most_heads = XR_MIN(most_heads, heads.kv_heads);
-    size_t table = (size_t)round_up((a.sequences + 1) * (int64_t)sizeof(int64_t), 64);
-    int64_t *first_page = xr_cpu_shared_scratch(b, table + head_bytes * (size_t)most_heads);
-    a.packed = (float *)(void *)((char *)first_page + table);
-    a.first_page = first_page;
-    first_page[0] = 0;
-    for (int64_t s = 0; s < a.sequences; s++) {
-        first_page[s + 1] =
-            first_page[s] + round_up(a.cu[s + 1] - a.cu[s], XR_KV_PAGE) / XR_KV_PAGE;
-    }
-    for (; a.first_head < heads.kv_heads; a.first_head += most_heads) {
-        a.round_heads = XR_MIN(most_heads, heads.kv_heads - a.first_head);
-        xr_cpu_parallel(b, a.sequences * a.round_heads, 1, pack, &a);
+    if (a.most_blocks > 1) {
+        attend_in_rounds(&a);
+    } else {
         attend_all(&a);
     }
 }

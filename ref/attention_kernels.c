@@ -5,6 +5,14 @@
 
 enum { BLOCK = XR_KV_PAGE / XR_LANES }; // vectors of a row's scores
 
+static void multiply(float *to, const float *from, int64_t count, float factor) {
+    for (int64_t i = 0; i < count; i++) to[i] = from[i] * factor;
+}
+
+static void divide(float *to, const float *from, int64_t count, float divisor) {
+    for (int64_t i = 0; i < count; i++) to[i] = from[i] / divisor;
+}
+
 static void scores(float *s, const float *q, int64_t q_stride, int64_t rows, int64_t dim,
                    const float *keys) {
     memset(s, 0, (size_t)rows * XR_KV_PAGE * sizeof *s);
@@ -70,27 +78,55 @@ static void score_gradients(float *ds, const float *p, const float *dot, int64_t
     }
 }
 
-// Squares of four by four through registers; what is left over one by one.
+#if defined(__AVX2__)
+enum { SQUARE = 8 };
+
+XR_INLINE void transpose_square(float *to, const float *from, int64_t from_stride) {
+    __m256 r[8], s[8];
+    XR_UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * from_stride);
+    XR_UNROLL for (int i = 0; i < 4; i++) { // pairs of rows, then pairs of pairs
+        s[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        s[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    XR_UNROLL for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xEE);
+        r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xEE);
+    }
+    XR_UNROLL for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + (ptrdiff_t)i * XR_KV_PAGE,
+                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(to + (ptrdiff_t)(i + 4) * XR_KV_PAGE,
+                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+#elif defined(__x86_64__)
+enum { SQUARE = 4 };
+
+XR_INLINE void transpose_square(float *to, const float *from, int64_t from_stride) {
+    __m128 r[4];
+    for (int i = 0; i < 4; i++) r[i] = _mm_loadu_ps(from + i * from_stride);
+    _MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
+    for (int i = 0; i < 4; i++) _mm_storeu_ps(to + (ptrdiff_t)i * XR_KV_PAGE, r[i]);
+}
+#else
+enum { SQUARE = 1 };
+
+XR_INLINE void transpose_square(float *to, const float *from, int64_t from_stride) {
+    *to = *from;
+}
+#endif
+
+// Squares through registers; what is left over one by one.
 static void transpose(float *to, const float *from, int64_t from_stride, int64_t count,
                       int64_t dim) {
-    int64_t rows = 0, columns = 0;
-#if defined(__x86_64__)
-    rows = count / 4 * 4;
-    columns = dim / 4 * 4;
-    for (int64_t j = 0; j < rows; j += 4) {
-        const float *row = from + j * from_stride;
-        for (int64_t d = 0; d < columns; d += 4) {
-            __m128 a = _mm_loadu_ps(row + d), b = _mm_loadu_ps(row + from_stride + d);
-            __m128 c = _mm_loadu_ps(row + 2 * from_stride + d);
-            __m128 e = _mm_loadu_ps(row + 3 * from_stride + d);
-            _MM_TRANSPOSE4_PS(a, b, c, e);
-            _mm_storeu_ps(to + d * XR_KV_PAGE + j, a);
-            _mm_storeu_ps(to + (d + 1) * XR_KV_PAGE + j, b);
-            _mm_storeu_ps(to + (d + 2) * XR_KV_PAGE + j, c);
-            _mm_storeu_ps(to + (d + 3) * XR_KV_PAGE + j, e);
+    int64_t rows = count / SQUARE * SQUARE, columns = dim / SQUARE * SQUARE;
+    for (int64_t d = 0; d < columns; d += SQUARE) {
+        for (int64_t j = 0; j < rows; j += SQUARE) {
+            transpose_square(to + d * XR_KV_PAGE + j, from + j * from_stride + d, from_stride);
         }
     }
-#endif
     for (int64_t j = 0; j < count; j++) {
         for (int64_t d = j < rows ? columns : 0; d < dim; d++) {
             to[d * XR_KV_PAGE + j] = from[j * from_stride + d];
@@ -99,6 +135,8 @@ static void transpose(float *to, const float *from, int64_t from_stride, int64_t
 }
 
 const XrAttentionKernels XR_KERNEL(xr_attention_kernels) = {
+    .multiply = multiply,
+    .divide = divide,
     .scores = scores,
     .softmax = softmax,
     .accumulate = accumulate,

@@ -19,6 +19,9 @@ typedef struct XrSoftmaxState {
 } XrSoftmaxState;
 
 typedef struct XrAttentionKernels {
+    // to[i] = from[i] * factor; to[i] = from[i] / divisor.
+    void (*multiply)(float *to, const float *from, int64_t count, float factor);
+    void (*divide)(float *to, const float *from, int64_t count, float divisor);
     // s[rows, XR_KV_PAGE] = q[rows, dim] keys[dim, XR_KV_PAGE], summed along dim in order.
     void (*scores)(float *s, const float *q, int64_t q_stride, int64_t rows, int64_t dim,
                    const float *keys);
