@@ -4,7 +4,7 @@
 set -euo pipefail
 packages=(
   build-essential cmake ninja-build pkg-config git
-  libopenblas-dev libcjson-dev libpng-dev libjpeg-dev libwebp-dev libexif-dev
+  libopenblas-dev libcjson-dev libpng-dev libjpeg-dev libwebp-dev zlib1g-dev
   libutf8proc-dev libxxhash-dev libedit-dev libgmp-dev libflint-dev
   libcmocka-dev
 )
