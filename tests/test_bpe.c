@@ -169,9 +169,9 @@ static void work_is_quasilinear(void **state) {
     // Many short pieces: no more than the square of a short piece's length each.
     enum { PIECES = 20000, LENGTH = 40 };
     int64_t *offsets = xr_malloc((PIECES + 1) * sizeof *offsets);
-    int32_t *symbols = xr_calloc(PIECES * LENGTH, sizeof *symbols);
+    int32_t *symbols = xr_calloc((size_t)PIECES * LENGTH, sizeof *symbols);
     int32_t *counts = xr_malloc(PIECES * sizeof *counts);
-    for (int64_t p = 0; p <= PIECES; p++) offsets[p] = p * LENGTH;
+    for (int64_t p = 0; p <= PIECES; p++) offsets[p] = p * (int64_t)LENGTH;
     int64_t steps = xr_cpu_bpe_merge(&rules.table, PIECES, offsets, symbols, counts, &scratch);
     assert_true(steps <= (int64_t)PIECES * LENGTH * LENGTH);
     free(offsets);

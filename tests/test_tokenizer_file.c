@@ -30,17 +30,17 @@ static void refuses(const char *text, size_t bytes, const char *wanted) {
     }
 }
 
-// The small tokenizer with `from` (which it holds once or more) replaced by `to`, once.
+// The small tokenizer with the first `from` (which it must hold) replaced by `to`.
 static char *edited(const char *from, const char *to, size_t *bytes) {
-    char *hit = strstr(small.data, from);
+    XrBuffer out = {0};
+    const char *hit = strstr(small.data, from);
     if (!hit) fail_msg("the small tokenizer has no %s", from);
-    size_t before = (size_t)(hit - small.data), after = strlen(hit + strlen(from));
-    char *out = malloc(small.length + strlen(to) + 1);
-    memcpy(out, small.data, before);
-    strcpy(out + before, to);
-    strcat(out, hit + strlen(from));
-    *bytes = before + strlen(to) + after;
-    return out;
+    assert_non_null(hit);
+    xr_buffer_append(&out, small.data, (size_t)(hit - small.data));
+    xr_buffer_text(&out, to);
+    xr_buffer_text(&out, hit + strlen(from));
+    *bytes = out.length;
+    return out.data;
 }
 
 typedef struct Edit {

@@ -45,6 +45,7 @@ static void append_token(XrChatTokens *out, int32_t id, XrChatToken token) {
 // Encodes the run and says of each id which segments its bytes come from.
 static bool end_run(Render *r) {
     XrIds ids = {0};
+    if (!r->segments || r->segment_count == 0) return true;
     if (!xr_encode(r->encoder, r->run.data, r->run.length, XR_ENCODE_TEXT, &ids, r->err)) {
         xr_ids_free(&ids);
         return false;

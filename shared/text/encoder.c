@@ -133,6 +133,7 @@ static void remember(XrEncoder *e, const Key *key, const int32_t *ids, int32_t c
 // Merges the misses and appends the ids of the batch's pieces in order. Hits are read before the
 // cache changes.
 static void finish_batch(XrEncoder *e, XrIds *out) {
+    if (e->piece_count == 0) return;
     int32_t *symbols = e->symbols.data;
     xr_cpu_bpe_merge(&e->tokenizer->merges, e->miss_count, e->offsets, symbols, e->counts,
                      &e->scratch);

@@ -179,7 +179,9 @@ static bool merge_parts(const cJSON *item, const char *parts[2], size_t bytes[2]
     }
     const cJSON *first = cJSON_IsArray(item) ? item->child : NULL;
     const cJSON *second = first ? first->next : NULL;
-    if (!cJSON_IsString(first) || !cJSON_IsString(second) || second->next) return false;
+    if (!second || second->next || !cJSON_IsString(first) || !cJSON_IsString(second)) {
+        return false;
+    }
     parts[0] = first->valuestring;
     bytes[0] = strlen(parts[0]);
     parts[1] = second->valuestring;

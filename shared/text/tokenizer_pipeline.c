@@ -27,7 +27,8 @@ static bool refuse(const XrTokenizer *t, const char *part, const char *wanted, X
 // The only element of a sequence of one, or the step itself.
 static const cJSON *single(const cJSON *step, const char *list) {
     const cJSON *items = has_text(step, "type", "Sequence") ? get(step, list) : NULL;
-    return cJSON_IsArray(items) && items->child && !items->child->next ? items->child : step;
+    bool alone = items && cJSON_IsArray(items) && items->child && !items->child->next;
+    return alone ? items->child : step;
 }
 
 static bool check_normalizer(XrTokenizer *t, const cJSON *root, XrError *err) {
