@@ -5,6 +5,7 @@
 #include "shared/base/file.h"
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
+#include "shared/image/preprocess.h"
 #include "shared/text/chat_render.h"
 #include "shared/text/decoder.h"
 #include "shared/text/encoder.h"
@@ -20,6 +21,9 @@ typedef struct Job {
     XrEncoder *encoder;
     XrChatTemplate chat_template;
     XrChatTokens rendered;
+    const char *model;
+    XrImageProcessor processor;
+    bool has_processor;
     XrIds ids;
     XrBuffer text, out;
 } Job;
@@ -68,6 +72,24 @@ static bool decode_line(Job *job, const XrJson *line, XrError *err) {
     return true;
 }
 
+// How many tokens a picture takes depends on its size, which only its file tells.
+static bool measure_image(Job *job, XrChatPart *part, XrError *err) {
+    XrImage image;
+    XrImageGrid grid;
+    if (!job->has_processor) {
+        XrBuffer notice = {0};
+        job->has_processor = xr_image_processor_load(&job->processor, job->model, &notice, err);
+        if (job->has_processor && notice.length) fputs(notice.data, stderr);
+        xr_buffer_free(&notice);
+        if (!job->has_processor) return false;
+    }
+    if (!xr_image_read(&image, part->text, NULL, err)) return false;
+    bool ok = xr_image_grid(&job->processor, image.height, image.width, part->text, &grid, err);
+    if (ok) part->image_tokens = xr_grid_tokens(&grid, &job->processor);
+    xr_image_free(&image);
+    return ok;
+}
+
 // A line is an array of messages, or an object that holds it with the options of rendering. Without
 // them the start of an answer follows, unless the conversation ends with an answer.
 static bool render_line(Job *job, const XrJson *line, XrError *err) {
@@ -85,8 +107,8 @@ static bool render_line(Job *job, const XrJson *line, XrError *err) {
                               &options.add_generation_prompt, err) &&
              xr_json_get_bool(line, line->root, "add_vision_id", &options.add_vision_id, err);
     }
-    if (ok && chat.image_count) {
-        ok = xr_fail(err, XR_ERR_UNSUPPORTED, "%s: --chat takes no pictures", line->name);
+    for (int i = 0; ok && i < chat.image_count; i++) {
+        ok = measure_image(job, xr_chat_image(&chat, i), err) || xr_fail_in(err, "%s", line->name);
     }
     if (ok) {
         ok = xr_chat_render(&job->chat_template, job->encoder, &chat, options, &job->rendered,
@@ -130,6 +152,7 @@ static bool run_lines(Job *job, XrError *err) {
 
 static bool open_model(Job *job, const char *model, XrError *err) {
     XrBuffer notice = {0};
+    job->model = model;
     job->tokenizer = xr_tokenizer_load(model, err);
     if (!job->tokenizer) return false;
     job->encoder = xr_encoder_create(job->tokenizer);
