@@ -3,6 +3,7 @@
 #include "shared/base/memory.h"
 #include "shared/base/thread.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { GRAIN = 4 };
@@ -178,6 +179,21 @@ XrVerifyPool *xr_verify_pool_create(const XrVerifyPoolOptions *options, XrError 
     return pool;
 }
 
+// One piece for each thread: none takes a second one before all have taken theirs.
+static void end_thread(void *context, int64_t begin, int64_t end, int thread) {
+    xr_math_thread_end();
+    pthread_barrier_wait(context);
+}
+
+// Frees what the arithmetic library keeps for each thread.
+static void end_threads(XrVerifyPool *pool) {
+    pthread_barrier_t all_here;
+    int count = xr_threads_count(pool->threads);
+    pthread_barrier_init(&all_here, NULL, (unsigned)count);
+    xr_parallel(pool->threads, count, 1, end_thread, &all_here);
+    pthread_barrier_destroy(&all_here);
+}
+
 void xr_verify_pool_free(XrVerifyPool *pool) {
     if (!pool) return;
     for (int i = 0; i < xr_threads_count(pool->threads); i++) {
@@ -187,6 +203,7 @@ void xr_verify_pool_free(XrVerifyPool *pool) {
         xr_buffer_free(&seat->request);
         xr_buffer_free(&seat->reply);
     }
+    if (!pool->options.isolate) end_threads(pool);
     free(pool->seats);
     xr_threads_free(pool->threads);
     free(pool);

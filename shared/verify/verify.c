@@ -148,13 +148,15 @@ static XrVerdict judge_math(Pair *pair) {
 }
 
 static XrVerdict judge_text(Pair *pair) {
-    XrSpan answer = xr_strip_marks(pair->answer);
-    XrVerdict verdict = xr_text_compare(pair->gold, answer, pair->explain);
-    if (verdict == XR_VERDICT_DIFFERENT && pair->request->kind == XR_VERIFY_AUTO &&
-        compare_math(pair, pair->gold, answer, pair->explain) == XR_VERDICT_EQUAL) {
-        return XR_VERDICT_EQUAL;
-    }
-    return verdict;
+    XrSpan gold = pair->gold, answer = xr_strip_marks(pair->answer);
+    XrVerdict verdict = xr_text_compare(gold, answer, pair->explain);
+    bool asked = pair->request->kind == XR_VERIFY_TEXT;
+    if (verdict != XR_VERDICT_DIFFERENT || asked) return verdict;
+    // words may stand for a value: "infinity", "five"
+    XrMathKind kind = xr_math_kind(pair->verifier->math, gold.data, gold.bytes, NULL);
+    if (kind == XR_MATH_TEXT || kind == XR_MATH_NONE) return verdict;
+    bool equal = compare_math(pair, gold, answer, pair->explain) == XR_VERDICT_EQUAL;
+    return equal ? XR_VERDICT_EQUAL : verdict;
 }
 
 // ---- choice ----
@@ -168,22 +170,33 @@ static const char *letters_text(uint32_t letters, char text[32]) {
     return text;
 }
 
-static bool looks_mathematical(XrSpan text) {
-    for (size_t i = 0; i < text.bytes; i++) {
-        if (xr_is_digit(text.data[i]) || text.data[i] == '\\') return true;
-    }
-    return false;
+// Whether a text is read as anything of mathematics rather than as words.
+static bool is_value(Pair *pair, XrSpan text) {
+    XrMathKind kind = xr_math_kind(pair->verifier->math, text.data, text.bytes, NULL);
+    return kind != XR_MATH_NONE && kind != XR_MATH_TEXT;
 }
 
-// The one option whose value the answer's equals; XR_CHOICE_AMBIGUOUS where several do.
+// The one option whose value the answer's equals; XR_CHOICE_AMBIGUOUS where several do. A value
+// that rounds to one option and is exactly another one is the latter: where several options fit,
+// those count that also equal the answer when it takes the gold answer's place.
 static void read_value(Pair *pair, XrChoice *out) {
     XrOptions *options = &pair->verifier->choices;
-    for (int i = 0; i < options->count; i++) {
-        if (!looks_mathematical(options->texts[i])) continue;
-        if (compare_math(pair, options->texts[i], pair->answer, NULL) != XR_VERDICT_EQUAL) continue;
-        out->status = out->letters ? XR_CHOICE_AMBIGUOUS : XR_CHOICE_READ;
-        out->letters |= 1u << i;
-        out->by_text = true;
+    for (int pass = 0; pass < 2; pass++) {
+        uint32_t fit = 0;
+        for (int i = 0; i < options->count; i++) {
+            XrSpan option = options->texts[i];
+            if (pass ? !(out->letters >> i & 1) : !is_value(pair, option)) continue;
+            XrVerdict verdict = pass ? compare_math(pair, pair->answer, option, NULL)
+                                     : compare_math(pair, option, pair->answer, NULL);
+            if (verdict == XR_VERDICT_EQUAL) fit |= 1u << i;
+        }
+        if (!pass || fit) out->letters = fit;
+        if (!(out->letters & (out->letters - 1))) break;
+    }
+    out->by_text = out->letters != 0;
+    if (out->letters) {
+        bool one = !(out->letters & (out->letters - 1));
+        out->status = one ? XR_CHOICE_READ : XR_CHOICE_AMBIGUOUS;
     }
 }
 
@@ -238,7 +251,9 @@ static XrVerdict judge_choice(Pair *pair) {
         return XR_VERDICT_UNPARSED_GOLD;
     }
     xr_choice_read(options, pair->answer, &read);
-    if (read.status == XR_CHOICE_NONE && looks_mathematical(pair->answer)) read_value(pair, &read);
+    if (read.status == XR_CHOICE_NONE && options->count && is_value(pair, pair->answer)) {
+        read_value(pair, &read);
+    }
     if (options->count && read.status == XR_CHOICE_READ && value_disagrees(pair, &read)) {
         read.status = XR_CHOICE_CONFLICT;
     }
