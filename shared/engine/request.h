@@ -35,14 +35,15 @@ typedef struct XrThinkLimits {
     const char *suffix; // what follows the injected "</think>"; NULL: "\n\n"
 } XrThinkLimits;
 
-// A sample that a piece of output belongs to.
+// A piece of a sample's output: a token, or the end of the sample.
 typedef struct XrPiece {
     uint64_t request;
-    int sample;        // first_sample counted in
-    const int32_t *id; // the token, or NULL for text that was held back until the end
-    bool forced;       // the token was injected
-    float logprob;     // of the token, see XrSample; NAN while that of a forced token is not known
-    const char *text;  // whole characters that can now be shown, ended by NUL; may be ""
+    int sample; // first_sample counted in
+    bool last;  // the sample has ended; `id` is NULL, and the text is what was held back until now
+    const int32_t *id;
+    bool forced;      // the token was injected
+    float logprob;    // of the token, see XrSample; NAN while that of a forced token is not known
+    const char *text; // whole characters that can now be shown, ended by NUL; may be ""
     size_t text_bytes;
 } XrPiece;
 

@@ -49,9 +49,9 @@ static void tell(XrSequence *s, const int32_t *id, bool forced, float logprob, s
     const XrRequest *r = &s->job->request;
     if (!r->on_piece) return;
     size_t bytes = s->transcript.text.length - before;
-    if (!id && bytes == 0) return;
     XrPiece piece = {.request = r->id,
                      .sample = s->sample->index,
+                     .last = !id,
                      .id = id,
                      .forced = forced,
                      .logprob = logprob,
