@@ -231,7 +231,7 @@ static void check_frequencies(const char *what, const int32_t *tokens, int64_t d
         cells++;
     }
     free(counts);
-    if (chi > cells + 5 * sqrt(2.0 * cells)) {
+    if (chi > cells + 5 * sqrt(2.0 * cells) + 1e-6) {
         fail_msg("%s: chi-square is %.1f with %d degrees of freedom", what, chi, cells);
     }
 }
@@ -297,11 +297,78 @@ static void equals(void **state) {
     const float top_k[] = {-INFINITY, 3, -INFINITY, 3, 3, -INFINITY};
     draw_many(&draws, 3000, logits, 6, p, NULL, 0, NULL);
     check_frequencies("top_k", draws.tokens, 3000, top_k, 6);
+    const float zeros[] = {-1, -0.0f, 0, -1};
+    const float zero_scores[] = {-INFINITY, 0, 0, -INFINITY};
+    draw_many(&draws, 3000, zeros, 4, p, NULL, 0, NULL);
+    check_frequencies("two zeros", draws.tokens, 3000, zero_scores, 4);
     p.top_k = 0;
+    p.top_p = 0.1f; // one of the two, the second
+    const float other_zeros[] = {-1, 0, -0.0f, -1};
+    const float one_score[] = {-INFINITY, -INFINITY, 0, -INFINITY};
+    draw_many(&draws, 100, other_zeros, 4, p, NULL, 0, NULL);
+    check_frequencies("one zero", draws.tokens, 100, one_score, 4);
     p.top_p = 0.3f; // 3 e^3 of 3 e^3 + e^2 + e + 1 = 71.4: each has 0.28, two are needed
     const float top_p[] = {-INFINITY, -INFINITY, -INFINITY, 3, 3, -INFINITY};
     draw_many(&draws, 3000, logits, 6, p, NULL, 0, NULL);
     check_frequencies("top_p", draws.tokens, 3000, top_p, 6);
+}
+
+static int descending_floats(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+// Selection in a large row, for k around the number of blocks that it is cut into (20).
+static void many_tokens(void **state) {
+    enum { N = 5003, FEW = 1000 };
+    static Draws draws;
+    static float logits[N], sorted[N], scores[N];
+    static const int KS[] = {1, 19, 20, 21, 30, 600, N - 1};
+    XrSampleParams p = PLAIN;
+    p.temperature = 4;
+    for (size_t k = 0; k < 2 * XR_COUNT(KS); k++) {
+        p.top_k = KS[k / 2];
+        // Every other time, one of each 256 is above all others.
+        for (int i = 0; i < N; i++) {
+            logits[i] = 8 * sinf((float)i * (float)i) + (k % 2 && i % 256 == 0 ? 16 : 0);
+        }
+        memcpy(sorted, logits, sizeof sorted);
+        qsort(sorted, N, sizeof *sorted, descending_floats);
+        for (int i = 0; i < N; i++) {
+            scores[i] = logits[i] < sorted[p.top_k - 1] ? -INFINITY : logits[i] / 4;
+        }
+        draw_many(&draws, FEW, logits, N, p, NULL, 0, NULL);
+        check_frequencies("top_k", draws.tokens, FEW, scores, N);
+    }
+    // Ten tokens of weight 1, the others of weight e^-4: 0.01 of these is needed, so that there are
+    // ceil(0.01 * (N - 10)) of them, the highest ids.
+    p = PLAIN;
+    double each = exp(-4), total = 10 + (N - 10) * each;
+    p.top_p = (float)((10 + 0.01 * (N - 10) * each) / total);
+    for (int i = 0; i < N; i++) {
+        logits[i] = i < 10 ? 0 : -4;
+        scores[i] = i < 10 ? 0 : i >= N - (int)ceil(0.01 * (N - 10)) ? -4 : -INFINITY;
+    }
+    draw_many(&draws, FEW, logits, N, p, NULL, 0, NULL);
+    check_frequencies("top_p", draws.tokens, FEW, scores, N);
+}
+
+// The smallest random number, 0, draws the first token that is not ruled out.
+static void smallest_number(void **state) {
+    float logits[] = {5, 1, 2}, out[2];
+    int32_t ids[] = {0}, token;
+    XrTensor first = xr_tensor1(XR_I32, ids, 1), tt = xr_tensor1(XR_I32, &token, 1);
+    XrTensor tp = xr_tensor1(XR_F32, &out[0], 1), ts = xr_tensor1(XR_F32, &out[1], 1);
+    XrTensor tl = xr_tensor2(XR_F32, logits, 1, 3), seen = xr_tensor1(XR_I32, NULL, 0);
+    XrSampleParams p = PLAIN;
+    p.seed = 1;
+    p.stream = 0;
+    p.position = 16902731;
+    uint32_t bits[4];
+    xr_philox(p.seed, p.stream, p.position, bits);
+    assert_true(xr_uniform(bits[0]) == 0);
+    xr_sample(xr_test_cpu(1), &tt, &tp, &ts, &tl, &seen, &first, &p);
+    assert_int_equal(token, 1);
 }
 
 // Logits from a broken model: never a NaN's id, never out of range, and the log-probability says
@@ -379,5 +446,6 @@ static void agrees_with_logprob(void **state) {
 
 static const XrOpTest *const TESTS[] = {&xr_op_test_sample};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(frequencies), cmocka_unit_test(as_transformers),
-                cmocka_unit_test(equals), cmocka_unit_test(not_numbers),
+                cmocka_unit_test(equals), cmocka_unit_test(many_tokens),
+                cmocka_unit_test(smallest_number), cmocka_unit_test(not_numbers),
                 cmocka_unit_test(suppressed), cmocka_unit_test(agrees_with_logprob))
