@@ -94,7 +94,7 @@ static void check_steps(void *context, const XrGolden *golden, const char *prefi
                         .weight_decay = xr_golden_number(golden, prefix, "weight_decay"),
                         .grad_scale = 1};
     for (int step = 1; step <= 3; step++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "g%d", step);
         XrTensor grad = xr_golden_of(golden, prefix, name, XR_F32);
         settings.step = step;
