@@ -37,4 +37,15 @@ const XrFormat *xr_formats(int *count);
 const XrFormat *xr_format_find(const char *name, const cJSON *row, const char *source,
                                XrError *err);
 
+// Reads and converts one row. Relative paths of pictures become those from the data file's folder.
+// Errors name the file and the line.
+bool xr_example_read(XrExample *out, const XrRows *rows, int64_t row, const XrFormat *format,
+                     XrError *err);
+
+// The conversation of an example, whose messages are moved out of it: what stands before the
+// question, the question in `template_text` (shared/prompt/question.h) after its pictures, and,
+// with `response`, the assistant's message to imitate, which must then be there.
+bool xr_example_take_chat(XrChat *out, XrExample *example, const char *template_text, bool response,
+                          XrError *err);
+
 #endif

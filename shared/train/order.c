@@ -2,7 +2,8 @@
 
 #include "shared/base/rng.h"
 
-// A number in [0, bound), without bias: draws that would give some numbers once more are thrown away.
+// A number in [0, bound), without bias: draws that would give some numbers once more are thrown
+// away.
 static uint64_t below(uint64_t bound, uint64_t seed, uint64_t stream, uint64_t position) {
     uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
     for (uint64_t attempt = 0;; attempt++) {
@@ -14,7 +15,8 @@ static uint64_t below(uint64_t bound, uint64_t seed, uint64_t stream, uint64_t p
 }
 
 void xr_shuffled_order(int64_t *order, int64_t count, uint64_t seed, uint64_t epoch) {
-    const uint64_t stream = 0x6F72646572000000u ^ epoch; // "order", apart from the samplers' streams
+    const uint64_t stream =
+        0x6F72646572000000u ^ epoch; // "order", apart from the samplers' streams
     for (int64_t i = 0; i < count; i++) order[i] = i;
     for (int64_t i = count - 1; i > 0; i--) {
         int64_t j = (int64_t)below((uint64_t)i + 1, seed, stream, (uint64_t)i);

@@ -40,8 +40,8 @@ enum {
     INT(gradient_accumulation_steps, XR_RUN_TRAIN, 32, 16, 1, 1e6,                                 \
         "micro-batches in an optimiser step")                                                      \
     REAL(weight_decay, XR_RUN_TRAIN, 0, 0.01, 0, 10, "AdamW's, on matrices and embeddings")        \
-    REAL(adam_beta1, XR_RUN_TRAIN, 0.9, 0.9, 0, 1, "AdamW's")                                      \
-    REAL(adam_beta2, XR_RUN_TRAIN, 0.999, 0.999, 0, 1, "AdamW's")                                  \
+    REAL(adam_beta1, XR_RUN_TRAIN, 0.9, 0.9, 0, 0.999999, "AdamW's")                               \
+    REAL(adam_beta2, XR_RUN_TRAIN, 0.999, 0.999, 0, 0.999999, "AdamW's")                           \
     REAL(adam_epsilon, XR_RUN_TRAIN, 1e-8, 1e-8, 0, 1, "AdamW's")                                  \
     REAL(max_grad_norm, XR_RUN_TRAIN, 0, 1, 0, 1e9, "longer gradients are shortened; 0: never")    \
     BOOL(gradient_checkpointing, XR_RUN_TRAIN, true,                                               \
@@ -49,6 +49,8 @@ enum {
     BOOL(train_vision, XR_RUN_TRAIN, false, "train the vision tower and the merger too")           \
     INT(save_steps, XR_RUN_TRAIN, 500, 50, 0, 1e9, "a checkpoint every so many steps; 0: none")    \
     INT(save_total_limit, XR_RUN_TRAIN, 2, 2, 0, 1e6, "checkpoints kept; 0: all")                  \
+    TEXT(save_dtype, XR_RUN_TRAIN, "stored", "stored|f32|bf16",                                    \
+         "type of trained weights in model/; stored: as in model_name_or_path")                    \
     INT(logging_steps, XR_RUN_TRAIN, 1, 1, 1, 1e9, "a line of metrics every so many steps")        \
     /* supervised */                                                                               \
     INT(max_length, XR_RUN_SFT, 4096, 4096, 2, 1e9, "tokens of a sequence")                        \

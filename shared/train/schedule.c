@@ -18,10 +18,10 @@ static XrScheduleKind kind_of(const XrRunConfig *config) {
 }
 
 XrSchedule xr_schedule_create(const XrRunConfig *config, int64_t total) {
-    int64_t warmup = config->warmup_steps > 0
-                         ? config->warmup_steps
-                         : (int64_t)ceil(config->warmup_ratio * (double)total);
-    return (XrSchedule){kind_of(config), config->learning_rate, config->lr_epoch_decay, total, warmup};
+    int64_t warmup = config->warmup_steps > 0 ? config->warmup_steps
+                                              : (int64_t)ceil(config->warmup_ratio * (double)total);
+    return (XrSchedule){kind_of(config), config->learning_rate, config->lr_epoch_decay, total,
+                        warmup};
 }
 
 double xr_schedule_rate(const XrSchedule *s, int64_t step, int64_t epoch) {
@@ -29,9 +29,13 @@ double xr_schedule_rate(const XrSchedule *s, int64_t step, int64_t epoch) {
     double left = (double)XR_MAX(s->total - s->warmup, 1);
     double progress = (double)(step - s->warmup) / left;
     switch (s->kind) {
-    case XR_SCHEDULE_LINEAR: return s->peak * fmax(0, 1 - progress);
-    case XR_SCHEDULE_COSINE: return s->peak * fmax(0, 0.5 * (1 + cos(M_PI * progress)));
-    case XR_SCHEDULE_EPOCH_DECAY: return s->peak * pow(s->epoch_decay, (double)epoch);
-    default: return s->peak;
+    case XR_SCHEDULE_LINEAR:
+        return s->peak * fmax(0, 1 - progress);
+    case XR_SCHEDULE_COSINE:
+        return s->peak * fmax(0, 0.5 * (1 + cos(M_PI * progress)));
+    case XR_SCHEDULE_EPOCH_DECAY:
+        return s->peak * pow(s->epoch_decay, (double)epoch);
+    default:
+        return s->peak;
     }
 }

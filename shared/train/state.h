@@ -1,19 +1,30 @@
-// What a training run changes: the trained parameters, their gradients and AdamW's moments. They are
-// flat f32 tensors in the order of the parameter table, so that each layer is one piece: gathered
-// before it is used and reduced after, by the communicator.
+// What a training run changes: the trained parameters, their gradients and AdamW's moments. They
+// are flat f32 tensors in the order of the parameter table, cut into pieces (a layer, the embedding
+// ...) that are reduced after the backward pass and gathered after the step by the communicator.
 #ifndef XR_TRAIN_STATE_H
 #define XR_TRAIN_STATE_H
 
 #include "shared/comm/comm.h"
 #include "shared/model/gradients.h"
 
+// Parameters that travel together: elements [begin, begin + count) of the flat tensors. This rank
+// owns [own_begin, own_begin + own_count) of them, whose moments start at `moment_begin`.
+typedef struct XrTrainPiece {
+    int first, parameters; // of the parameter table
+    int64_t begin, count;
+    int64_t own_begin, own_count, moment_begin;
+} XrTrainPiece;
+
 typedef struct XrTrainState {
-    XrModel *model;
-    XrComm *comm;
-    bool *trained;          // of each parameter of the table
-    XrTensor values;        // f32 [elements]: the model's trained parameters point into it
-    XrTensor first, second; // AdamW's moments
-    XrGradients gradients;
+    XrModel *model; // not owned; its trained parameters point into `values`
+    XrComm *comm;   // not owned
+    bool *trained;  // of each parameter of the table
+    int64_t *begin; // of each parameter in the flat tensors; -1: frozen
+    XrTrainPiece *pieces;
+    int piece_count;
+    XrTensor values;        // f32 [elements]
+    XrTensor first, second; // AdamW's moments of what this rank owns
+    XrGradients gradients;  // zeroed by every step
     int64_t elements;
     int64_t step;    // optimiser steps made
     int64_t skipped; // steps left out for a gradient norm that was not finite
@@ -24,14 +35,23 @@ typedef struct XrAdamWSettings {
 } XrAdamWSettings;
 
 // Makes the language model, and with `vision` the tower and merger too, trainable: their parameters
-// become f32 copies, the others stay as stored. The model must outlive the state.
-bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool vision, XrError *err);
+// become f32 copies (the memory of the files' pages is given back), the others stay as stored. Make
+// the state before any workspace: those look at the parameters once. Model and communicator must
+// outlive the state; xr_train_state_free leaves a model without its trained parameters, which can
+// only be closed.
+bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool vision,
+                           XrError *err);
 void xr_train_state_free(XrTrainState *state);
 
 // One AdamW step (Loshchilov and Hutter, "Decoupled weight decay regularization", algorithm 2) with
-// the gradients that have been added up, which are zeroed. *grad_norm receives their global norm
-// before clipping. A step whose norm is not finite changes nothing and is counted in `skipped`.
+// the gradients that have been added up on all ranks, which are zeroed. *grad_norm receives their
+// global norm before clipping; a longer one than max_grad_norm is shortened by the factor
+// max_grad_norm / (norm + 1e-6), as torch.nn.utils.clip_grad_norm_ does. A step whose norm is not
+// finite changes nothing and is counted in `skipped`. Fails only when the communicator does.
 bool xr_train_step(XrTrainState *state, const XrAdamWSettings *settings, double learning_rate,
                    double *grad_norm, XrError *err);
+
+// After values were changed from outside (a loaded checkpoint): every rank gets all of them.
+bool xr_train_gather(XrTrainState *state, XrError *err);
 
 #endif

@@ -1,0 +1,86 @@
+// One step of the optimiser over all pieces: reduce, norm, clip, AdamW, gather.
+#include "shared/base/memory.h"
+#include "shared/train/state.h"
+
+#include <math.h>
+
+static bool reduce_gradients(XrTrainState *s, XrError *err) {
+    XrBackend *b = s->model->backend;
+    for (int i = 0; i < s->piece_count; i++) {
+        const XrTrainPiece *p = &s->pieces[i];
+        XrTensor whole = xr_rows(&s->gradients.flat, p->begin, p->count);
+        XrTensor own = xr_rows(&s->gradients.flat, p->own_begin, p->own_count);
+        if (!s->comm->reduce_scatter(s->comm, b, &own, &whole, err)) return false;
+    }
+    return true;
+}
+
+// The sum of squares of all gradients, on all ranks.
+static bool squared_norm(XrTrainState *s, double *out, XrError *err) {
+    XrBackend *b = s->model->backend;
+    XrTensor sum;
+    if (!xr_tensor_alloc(b, &sum, XR_F64, 1, (int64_t[]){1}, "a norm", err)) return false;
+    b->zero(b, sum.data, sizeof(double));
+    for (int i = 0; i < s->piece_count; i++) {
+        const XrTrainPiece *p = &s->pieces[i];
+        XrTensor own = xr_rows(&s->gradients.flat, p->own_begin, p->own_count);
+        xr_squared_norm(b, &sum, &own);
+    }
+    xr_download(b, out, &sum);
+    xr_tensor_free(b, &sum);
+    return s->comm->sum_f64(s->comm, out, 1, err);
+}
+
+// Steps what this rank owns of a parameter; biases and norms do not decay.
+static void step_parameter(XrTrainState *s, const XrTrainPiece *piece, int index, XrAdamW adamw) {
+    const XrParameter *p = &s->model->table.items[index];
+    int64_t begin = XR_MAX(s->begin[index], piece->own_begin);
+    int64_t end =
+        XR_MIN(s->begin[index] + xr_parameter_elements(p), piece->own_begin + piece->own_count);
+    if (begin >= end) return;
+    if (!p->decay) adamw.weight_decay = 0;
+    int64_t moment = piece->moment_begin + begin - piece->own_begin, count = end - begin;
+    XrTensor value = xr_rows(&s->values, begin, count);
+    XrTensor first = xr_rows(&s->first, moment, count), second = xr_rows(&s->second, moment, count);
+    XrTensor gradient = xr_rows(&s->gradients.flat, begin, count);
+    xr_adamw(s->model->backend, &value, &first, &second, &gradient, adamw);
+}
+
+bool xr_train_gather(XrTrainState *s, XrError *err) {
+    XrBackend *b = s->model->backend;
+    for (int i = 0; i < s->piece_count; i++) {
+        const XrTrainPiece *p = &s->pieces[i];
+        XrTensor whole = xr_rows(&s->values, p->begin, p->count);
+        XrTensor own = xr_rows(&s->values, p->own_begin, p->own_count);
+        if (!s->comm->gather(s->comm, b, &whole, &own, err)) return false;
+    }
+    return true;
+}
+
+bool xr_train_step(XrTrainState *s, const XrAdamWSettings *settings, double learning_rate,
+                   double *grad_norm, XrError *err) {
+    double square = 0;
+    if (!reduce_gradients(s, err) || !squared_norm(s, &square, err)) return false;
+    double norm = sqrt(square), scale = 1;
+    *grad_norm = norm;
+    if (settings->max_grad_norm > 0) scale = fmin(1, settings->max_grad_norm / (norm + 1e-6));
+    if (!isfinite(norm)) {
+        s->skipped++;
+    } else {
+        s->step++;
+        XrAdamW adamw = {.lr = learning_rate,
+                         .beta1 = settings->beta1,
+                         .beta2 = settings->beta2,
+                         .eps = settings->epsilon,
+                         .weight_decay = settings->weight_decay,
+                         .grad_scale = scale,
+                         .step = s->step};
+        for (int i = 0; i < s->piece_count; i++) {
+            const XrTrainPiece *p = &s->pieces[i];
+            for (int k = 0; k < p->parameters; k++) step_parameter(s, p, p->first + k, adamw);
+        }
+        if (!xr_train_gather(s, err)) return false;
+    }
+    xr_gradients_zero(&s->gradients);
+    return true;
+}

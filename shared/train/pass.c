@@ -1,0 +1,196 @@
+#include "shared/train/pass.h"
+
+#include "shared/base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool alloc_rows(XrTrainPass *p, int64_t capacity, XrError *err) {
+    XrBackend *b = p->state->model->backend;
+    int64_t wide[2] = {capacity, p->state->model->config.hidden};
+    static const char what[] = "a training pass";
+    return xr_tensor_alloc(b, &p->inner.index, XR_I32, 1, &capacity, what, err) &&
+           xr_tensor_alloc(b, &p->inner.targets, XR_I32, 1, &capacity, what, err) &&
+           xr_tensor_alloc(b, &p->inner.logprob, XR_F32, 1, &capacity, what, err) &&
+           xr_tensor_alloc(b, &p->inner.entropy, XR_F32, 1, &capacity, what, err) &&
+           xr_tensor_alloc(b, &p->inner.lse, XR_F32, 1, &capacity, what, err) &&
+           xr_tensor_alloc(b, &p->inner.dlogprob, XR_F32, 1, &capacity, what, err) &&
+           xr_tensor_alloc(b, &p->inner.hidden, XR_F32, 2, wide, what, err) &&
+           xr_tensor_alloc(b, &p->inner.dselected, XR_F32, 2, wide, what, err) &&
+           xr_tensor_alloc(b, &p->inner.dhidden, XR_F32, 2, wide, what, err);
+}
+
+bool xr_train_pass_create(XrTrainPass *out, XrTrainState *state, int64_t capacity, XrKeep keep,
+                          XrError *err) {
+    *out = (XrTrainPass){.state = state};
+    bool ok = alloc_rows(out, capacity, err) &&
+              xr_language_workspace_create(&out->workspace, state->model, capacity, keep, err);
+    if (!ok) xr_train_pass_free(out);
+    return ok;
+}
+
+// Frees what belongs to one micro-batch.
+static void end_batch(XrTrainPass *p) {
+    xr_batch_free(&p->inner.batch);
+    if (p->inner.vision)
+        xr_vision_end(p->inner.vision);
+    else
+        xr_tensor_free(p->state->model->backend, &p->inner.images);
+    p->inner.vision = NULL;
+    p->inner.images = (XrTensor){0};
+}
+
+void xr_train_pass_free(XrTrainPass *pass) {
+    if (!pass->state) return;
+    XrBackend *b = pass->state->model->backend;
+    end_batch(pass);
+    XrTensor *tensors[] = {&pass->inner.index,   &pass->inner.targets,   &pass->inner.logprob,
+                           &pass->inner.entropy, &pass->inner.lse,       &pass->inner.dlogprob,
+                           &pass->inner.hidden,  &pass->inner.dselected, &pass->inner.dhidden};
+    for (size_t i = 0; i < XR_COUNT(tensors); i++) xr_tensor_free(b, tensors[i]);
+    xr_language_workspace_free(pass->workspace);
+    *pass = (XrTrainPass){0};
+}
+
+// All pictures of a micro-batch, one after the other.
+typedef struct Pictures {
+    float *values;
+    XrImageGrid *grids;
+    int count;
+} Pictures;
+
+static bool collect_pictures(Pictures *out, const XrTrainSequence *sequences, int count,
+                             XrError *err) {
+    int64_t values = 0, pictures = 0;
+    *out = (Pictures){0};
+    for (int i = 0; i < count; i++) {
+        const XrPixels *pixels = sequences[i].pixels;
+        if (!pixels) continue;
+        values += pixels->rows * pixels->columns;
+        pictures += pixels->count;
+    }
+    if (!pictures) return true;
+    out->values = xr_try_alloc(sizeof(float) * (size_t)values, "pictures", err);
+    if (!out->values) return false;
+    out->grids = xr_malloc(sizeof(XrImageGrid) * (size_t)pictures);
+    float *at = out->values;
+    for (int i = 0; i < count; i++) {
+        const XrPixels *pixels = sequences[i].pixels;
+        if (!pixels) continue;
+        size_t some = (size_t)(pixels->rows * pixels->columns);
+        memcpy(at, pixels->values, sizeof(float) * some);
+        memcpy(out->grids + out->count, pixels->grids, sizeof(XrImageGrid) * (size_t)pixels->count);
+        at += some;
+        out->count += (int)pixels->count;
+    }
+    return true;
+}
+
+static bool vision_trained(const XrTrainState *s) {
+    return s->model->config.has_vision && s->trained[0];
+}
+
+// Leaves the pictures' rows in inner.images, and in inner.vision what a backward pass needs.
+static bool see_pictures(XrTrainPass *p, const XrTrainSequence *sequences, int count,
+                         XrError *err) {
+    const XrModel *model = p->state->model;
+    Pictures pictures;
+    bool ok = collect_pictures(&pictures, sequences, count, err);
+    if (ok && pictures.count && !model->config.has_vision) {
+        ok = xr_fail(err, XR_ERR_INPUT, "there are pictures, but the model is for text only");
+    } else if (ok && pictures.count && vision_trained(p->state)) {
+        ok = xr_vision_begin(&p->inner.vision, model, pictures.values, pictures.grids,
+                             pictures.count, true, NULL, err);
+        if (ok) p->inner.images = xr_vision_result(p->inner.vision);
+    } else if (ok && pictures.count) {
+        ok = xr_vision_forward(model, &p->inner.images, pictures.values, pictures.grids,
+                               pictures.count, NULL, err);
+    }
+    free(pictures.values);
+    free(pictures.grids);
+    return ok;
+}
+
+static bool make_batch(XrTrainPass *p, const XrTrainSequence *sequences, int count, XrError *err) {
+    XrPackedSequence *packed = xr_calloc((size_t)count, sizeof *packed);
+    for (int i = 0; i < count; i++) {
+        const XrPixels *pixels = sequences[i].pixels;
+        packed[i] = (XrPackedSequence){.ids = sequences[i].ids, .count = sequences[i].count};
+        if (!pixels) continue;
+        packed[i].grids = pixels->grids;
+        packed[i].grid_count = (int)pixels->count;
+    }
+    bool ok = xr_batch_create(&p->inner.batch, p->state->model, packed, count,
+                              p->inner.images.data ? &p->inner.images : NULL, err);
+    free(packed);
+    return ok;
+}
+
+// The first `rows` of each tensor, for the caller and for the operations.
+static void take_rows(XrTrainPass *p, int64_t rows) {
+    p->rows = rows;
+    p->logprob = xr_rows(&p->inner.logprob, 0, rows);
+    p->entropy = xr_rows(&p->inner.entropy, 0, rows);
+    p->dlogprob = xr_rows(&p->inner.dlogprob, 0, rows);
+}
+
+bool xr_train_pass_forward(XrTrainPass *p, const XrTrainSequence *sequences, int count,
+                           const int32_t *rows, const int32_t *targets, int64_t row_count,
+                           float temperature, bool entropy, XrError *err) {
+    const XrModel *model = p->state->model;
+    XrBackend *b = model->backend;
+    end_batch(p);
+    take_rows(p, row_count);
+    p->inner.temperature = temperature;
+    if (!see_pictures(p, sequences, count, err) || !make_batch(p, sequences, count, err)) {
+        return false;
+    }
+    XR_REQUIRE(p->inner.batch.input.tokens <= p->workspace->capacity,
+               "a micro-batch of %lld tokens in memory for %lld",
+               (long long)p->inner.batch.input.tokens, (long long)p->workspace->capacity);
+    for (int64_t i = 0; i < row_count; i++) {
+        if (targets[i] >= 0 && targets[i] < model->config.vocab) continue;
+        return xr_fail(err, XR_ERR_INPUT, "token %d is trained on, but the model has %lld ids",
+                       targets[i], (long long)model->config.vocab);
+    }
+    XrTensor hidden = xr_language_forward(p->workspace, &p->inner.batch.input, NULL);
+    XrTensor index = xr_rows(&p->inner.index, 0, row_count);
+    XrTensor target = xr_rows(&p->inner.targets, 0, row_count);
+    XrTensor selected = xr_rows(&p->inner.hidden, 0, row_count);
+    XrTensor lse = xr_rows(&p->inner.lse, 0, row_count);
+    xr_upload(b, &index, rows);
+    xr_upload(b, &target, targets);
+    xr_gather_rows(b, &selected, &hidden, &index);
+    xr_logprob(b, &p->logprob, entropy ? &p->entropy : NULL, &lse, &selected,
+               xr_model_parameter(model, XR_HEAD, 0), &target, temperature);
+    return true;
+}
+
+bool xr_train_pass_backward(XrTrainPass *p, XrError *err) {
+    const XrModel *model = p->state->model;
+    const XrGradients *gradients = &p->state->gradients;
+    XrBackend *b = model->backend;
+    const XrLanguageInput *input = &p->inner.batch.input;
+    XrTensor dimages = {0};
+    if (p->inner.vision && !xr_tensor_alloc(b, &dimages, XR_F32, 2, p->inner.images.shape,
+                                            "gradients of pictures", err)) {
+        return false;
+    }
+    XrTensor index = xr_rows(&p->inner.index, 0, p->rows);
+    XrTensor target = xr_rows(&p->inner.targets, 0, p->rows);
+    XrTensor selected = xr_rows(&p->inner.hidden, 0, p->rows);
+    XrTensor dselected = xr_rows(&p->inner.dselected, 0, p->rows);
+    XrTensor lse = xr_rows(&p->inner.lse, 0, p->rows);
+    XrTensor dhidden = xr_rows(&p->inner.dhidden, 0, input->tokens);
+    XrTensor dhead = xr_parameter_gradient(gradients, XR_HEAD, 0);
+    xr_logprob_backward(b, &dselected, dhead.data ? &dhead : NULL, &p->dlogprob, &selected,
+                        xr_model_parameter(model, XR_HEAD, 0), &target, &lse, p->inner.temperature);
+    b->zero(b, dhidden.data, xr_nbytes(&dhidden));
+    xr_scatter_rows(b, &dhidden, &dselected, &index);
+    xr_language_backward(p->workspace, input, &dhidden, gradients,
+                         p->inner.vision ? &dimages : NULL);
+    if (p->inner.vision) xr_vision_backward(p->inner.vision, &dimages, gradients);
+    xr_tensor_free(b, &dimages);
+    end_batch(p);
+    return true;
+}

@@ -1,0 +1,148 @@
+#include "shared/train/state.h"
+
+#include "shared/base/memory.h"
+#include "shared/tensor/convert.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static bool is_trained(const XrParameter *p, bool vision) {
+    return vision || (p->part != XR_PART_VISION && p->part != XR_PART_MERGER);
+}
+
+// Parameters of one block of one part make a piece.
+static bool same_piece(const XrParameter *a, const XrParameter *b) {
+    bool single = a->role == XR_EMBED || b->role == XR_EMBED || a->role == XR_FINAL_NORM ||
+                  b->role == XR_FINAL_NORM || a->role == XR_VISION_PATCH ||
+                  b->role == XR_VISION_PATCH;
+    return !single && a->part == b->part && a->block == b->block;
+}
+
+static void cut_pieces(XrTrainState *s) {
+    const XrParameterTable *table = &s->model->table;
+    s->pieces = xr_calloc((size_t)table->count, sizeof *s->pieces);
+    s->begin = xr_malloc((size_t)table->count * sizeof *s->begin);
+    int64_t at = 0;
+    for (int i = 0; i < table->count; i++) {
+        const XrParameter *p = &table->items[i];
+        s->begin[i] = s->trained[i] ? at : -1;
+        if (!s->trained[i]) continue;
+        XrTrainPiece *last = s->piece_count ? &s->pieces[s->piece_count - 1] : NULL;
+        if (!last || !same_piece(&table->items[i - 1], p)) {
+            last = &s->pieces[s->piece_count++];
+            *last = (XrTrainPiece){.first = i, .begin = at};
+        }
+        last->parameters++;
+        last->count += xr_parameter_elements(p);
+        at += xr_parameter_elements(p);
+    }
+    s->elements = at;
+}
+
+// Rank r owns [r n / size, (r + 1) n / size) of each piece; returns the elements owned in all.
+static int64_t share_pieces(XrTrainState *s) {
+    int64_t moments = 0;
+    for (int i = 0; i < s->piece_count; i++) {
+        XrTrainPiece *p = &s->pieces[i];
+        int64_t first = p->count * s->comm->rank / s->comm->size;
+        int64_t end = p->count * (s->comm->rank + 1) / s->comm->size;
+        p->own_begin = p->begin + first;
+        p->own_count = end - first;
+        p->moment_begin = moments;
+        moments += p->own_count;
+    }
+    return moments;
+}
+
+// Gives the memory of a mapped file's pages back to the system; they come again if they are read.
+static void release_pages(const XrModel *model, const XrTensor *stored) {
+    XrSafetensors *files = model->weights.files;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < xr_safetensors_count(files); i++) {
+        const XrStored *found = xr_safetensors_at(files, i);
+        if (found->bytes != stored->data) continue; // not in the map, or another tensor
+        uintptr_t from = ((uintptr_t)found->bytes + page - 1) / page * page;
+        uintptr_t to = ((uintptr_t)found->bytes + found->byte_count) / page * page;
+        if (to > from) madvise((void *)from, to - from, MADV_DONTNEED); // NOLINT(*-int-to-ptr)
+        return;
+    }
+}
+
+static bool take_parameter(XrTrainState *s, int index, XrError *err) {
+    XrModel *model = s->model;
+    XrBackend *b = model->backend;
+    const XrParameter *p = &model->table.items[index];
+    const XrTensor *stored = &model->weights.tensors[index];
+    XrTensor piece = xr_rows(&s->values, s->begin[index], xr_parameter_elements(p));
+    XrTensor *parameter = &model->parameters[index];
+    const void *source = stored->data;
+    void *converted = NULL;
+    if (stored->dtype != XR_F32) {
+        converted = xr_try_alloc(xr_nbytes(&piece), p->name, err);
+        if (!converted) return false;
+        xr_convert_parallel(b->threads, converted, XR_F32, stored->data, stored->dtype,
+                            xr_numel(stored));
+        source = converted;
+    }
+    b->upload(b, piece.data, source, xr_nbytes(&piece));
+    free(converted);
+    if (model->owned[index])
+        b->free(b, parameter->data);
+    else
+        b->unimport(b, parameter->data);
+    model->owned[index] = false;
+    *parameter = xr_tensor_of(XR_F32, piece.data, p->ndim, p->shape);
+    release_pages(model, stored);
+    return true;
+}
+
+bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool vision,
+                           XrError *err) {
+    XrBackend *b = model->backend;
+    *out = (XrTrainState){.model = model, .comm = comm};
+    out->trained = xr_calloc((size_t)model->table.count, sizeof *out->trained);
+    for (int i = 0; i < model->table.count; i++) {
+        out->trained[i] = is_trained(&model->table.items[i], vision);
+    }
+    cut_pieces(out);
+    int64_t moments = share_pieces(out);
+    bool ok =
+        xr_tensor_alloc(b, &out->values, XR_F32, 1, &out->elements, "trained weights", err) &&
+        xr_tensor_alloc(b, &out->first, XR_F32, 1, &moments, "AdamW's first moments", err) &&
+        xr_tensor_alloc(b, &out->second, XR_F32, 1, &moments, "AdamW's second moments", err) &&
+        xr_gradients_create(&out->gradients, model, out->trained, err);
+    for (int i = 0; ok && i < model->table.count; i++) {
+        if (out->trained[i]) ok = take_parameter(out, i, err);
+    }
+    if (ok) {
+        b->zero(b, out->first.data, xr_nbytes(&out->first));
+        b->zero(b, out->second.data, xr_nbytes(&out->second));
+    } else {
+        xr_train_state_free(out);
+    }
+    return ok;
+}
+
+// Parameters that point into the flat tensor lose it with the state.
+static void drop_parameters(XrTrainState *s) {
+    for (int i = 0; s->values.data && i < s->model->table.count; i++) {
+        XrTensor *parameter = &s->model->parameters[i];
+        const char *at = parameter->data, *values = s->values.data;
+        if (at >= values && at < values + xr_nbytes(&s->values)) parameter->data = NULL;
+    }
+}
+
+void xr_train_state_free(XrTrainState *state) {
+    if (!state->model) return;
+    XrBackend *b = state->model->backend;
+    drop_parameters(state);
+    xr_gradients_free(&state->gradients);
+    xr_tensor_free(b, &state->values);
+    xr_tensor_free(b, &state->first);
+    xr_tensor_free(b, &state->second);
+    free(state->trained);
+    free(state->begin);
+    free(state->pieces);
+    *state = (XrTrainState){0};
+}
