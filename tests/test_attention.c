@@ -1,4 +1,5 @@
 // attention, its gradient, and attention over a paged cache (ref/attention*.c).
+#include "tests/support/op_runner.h" // defines: xr_op_golden
 #include "tests/support/ops.h"
 
 #include "shared/base/memory.h"
@@ -29,7 +30,15 @@ static Shape shape_of(const XrOpRun *run) {
                          .head_dim = (int)n[3],
                          .scale = (float)(2 / sqrt((double)n[3])), // peaked enough to matter
                          .causal = n[4] != 0}};
-    const int64_t lengths[SEQUENCES] = {n[0], 0, XR_MIN(1, n[0]), n[0] / 2};
+    int64_t lengths[SEQUENCES] = {n[0], 0, XR_MIN(1, n[0]), n[0] / 2};
+    if (run->golden) {
+        s.heads.scale = (float)(1 / sqrt((double)n[3]));
+        XrTensor cu = xr_golden_of(xr_op_golden(), run->golden, "cu_q", XR_I64);
+        const int64_t *starts = cu.data;
+        for (int i = 0; i < SEQUENCES; i++) {
+            lengths[i] = i + 1 < cu.shape[0] ? starts[i + 1] - starts[i] : 0;
+        }
+    }
     for (int i = 0; i < SEQUENCES; i++) s.cu[i + 1] = s.cu[i] + (int32_t)lengths[i];
     s.tokens = s.cu[SEQUENCES];
     return s;
@@ -45,6 +54,7 @@ static int64_t kv_width(const Shape *s) {
 
 static void set_cu(XrOpRun *run, const Shape *s) {
     XrArg *cu = xr_plain(run, "cu", XR_IN, XR_I32, SEQUENCES + 1, XR_1D);
+    cu->golden_in = "";
     for (int i = 0; i <= SEQUENCES; i++) xr_set(cu, i, s->cu[i]);
 }
 
@@ -92,9 +102,19 @@ static void attend_all(const Shape *s, const double *q, const double *k, const d
 
 // ---- attention ----
 
+static const XrGoldenRow GOLDEN[] = {XR_GOLDEN("attention/causal_h16_g2", 33, 4, 2, 16, 1),
+                                     XR_GOLDEN("attention/causal_h20_g1", 16, 2, 2, 20, 1),
+                                     XR_GOLDEN("attention/causal_h32_g4", 31, 4, 1, 32, 1),
+                                     XR_GOLDEN("attention/causal_h64_g7", 12, 7, 1, 64, 1),
+                                     XR_GOLDEN("attention/causal_h128_g2", 19, 2, 1, 128, 1),
+                                     XR_GOLDEN("attention/full_h16_g1", 32, 2, 2, 16, 0),
+                                     XR_GOLDEN("attention/full_h20_g1", 36, 2, 2, 20, 0),
+                                     XR_GOLDEN("attention/full_h80_g1", 16, 2, 2, 80, 0),
+                                     {0}};
+
 static void build(XrOpRun *run) {
     Shape s = shape_of(run);
-    xr_activation(run, "out", XR_OUT, s.tokens, width(&s));
+    xr_activation(run, "out", XR_OUT, s.tokens, width(&s))->golden_out = "o";
     xr_plain(run, "lse", XR_OUT, XR_F32, s.tokens, s.heads.heads)->optional = true;
     xr_fill(xr_activation(run, "q", XR_IN, s.tokens, width(&s)), -3, 3);
     xr_activation(run, "k", XR_IN, s.tokens, kv_width(&s));
@@ -121,7 +141,8 @@ const XrOpTest xr_op_test_attention = {.op = "attention",
                                        .variants = XR_STRIDED | XR_MINIMAL,
                                        .build = build,
                                        .reference = reference,
-                                       .call = call};
+                                       .call = call,
+                                       .golden = GOLDEN};
 
 // ---- attention_backward ----
 
@@ -130,7 +151,7 @@ static void back_build(XrOpRun *run) {
     XrArg *dq = xr_activation(run, "dq", XR_OUT, s.tokens, width(&s));
     XrArg *dk = xr_activation(run, "dk", XR_OUT, s.tokens, kv_width(&s));
     XrArg *dv = xr_activation(run, "dv", XR_OUT, s.tokens, kv_width(&s));
-    xr_activation(run, "dout", XR_IN, s.tokens, width(&s));
+    xr_activation(run, "dout", XR_IN, s.tokens, width(&s))->golden_in = "do";
     XrArg *q = xr_activation(run, "q", XR_IN, s.tokens, width(&s));
     XrArg *k = xr_activation(run, "k", XR_IN, s.tokens, kv_width(&s));
     XrArg *v = xr_activation(run, "v", XR_IN, s.tokens, kv_width(&s));
@@ -139,6 +160,7 @@ static void back_build(XrOpRun *run) {
     attend_all(&s, q->value, k->value, v->value, out->value, lse->value);
     for (int64_t i = 0; i < out->count; i++) xr_set(out, i, out->value[i]);
     for (int64_t i = 0; i < lse->count; i++) xr_set(lse, i, lse->value[i]);
+    out->golden_in = "o";
     set_cu(run, &s);
     xr_gradient(dq, q);
     xr_gradient(dk, k);
@@ -212,7 +234,8 @@ const XrOpTest xr_op_test_attention_backward = {.op = "attention_backward",
                                                 .build = back_build,
                                                 .reference = back_reference,
                                                 .call = back_call,
-                                                .loss = back_loss};
+                                                .loss = back_loss,
+                                                .golden = GOLDEN};
 
 // ---- kv_write, kv_copy_pages and attention_paged are seen through attention over a cache: shape
 // [longest, heads, kv_heads, head_dim, 1], the queries being the last third of each sequence ----

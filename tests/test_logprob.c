@@ -21,6 +21,13 @@ static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 8, 5),    XR_SHAPE(1, 1, 1),
                                       XR_SHAPE(7, 65, 257), {0}};
 static const double TEMPERATURE = 0.75; // exact in f32
 
+static double temperature_of(const XrOpRun *run) {
+    return xr_number(run, "temperature", TEMPERATURE);
+}
+
+static const XrGoldenRow GOLDEN[] = {
+    XR_GOLDEN("linear_logprob/a", 5, 48, 65), XR_GOLDEN("linear_logprob/b", 3, 33, 130), {0}};
+
 static XrArg *list(XrOpRun *run, const char *name, XrRole role) {
     XrArg *arg = xr_plain(run, name, role, XR_F32, run->shape->n[0], XR_1D);
     arg->by_row = true;
@@ -49,7 +56,7 @@ static Row row_of(const XrOpRun *run, int64_t t) {
     double top = -INFINITY, sum = 0;
     for (int64_t v = 0; v < V; v++) {
         for (int64_t d = 0; d < D; d++) row.z[v] += hidden[t * D + d] * head[v * D + d];
-        row.z[v] /= TEMPERATURE;
+        row.z[v] /= temperature_of(run);
         top = fmax(top, row.z[v]);
     }
     for (int64_t v = 0; v < V; v++) sum += exp(row.z[v] - top);
@@ -64,9 +71,11 @@ static void build(XrOpRun *run) {
     const int64_t *n = run->shape->n;
     list(run, "logprob", XR_OUT);
     list(run, "entropy", XR_OUT)->optional = true;
-    list(run, "lse", XR_OUT)->optional = true;
-    xr_activation(run, "hidden", XR_IN, n[0], n[1]);
-    xr_weight(run, "head", XR_IN, n[2], n[1]);
+    XrArg *lse = list(run, "lse", XR_OUT);
+    lse->optional = true;
+    lse->golden_out = ""; // not in the file: the reference's
+    xr_activation(run, "hidden", XR_IN, n[0], n[1])->golden_in = "x";
+    xr_weight(run, "head", XR_IN, n[2], n[1])->golden_in = "w";
     set_targets(run);
 }
 
@@ -87,7 +96,7 @@ static void reference(XrOpRun *run) {
 
 static void call(XrOpRun *run, XrBackend *b) {
     xr_logprob(b, xr_t(run, "logprob"), xr_t(run, "entropy"), xr_t(run, "lse"), xr_t(run, "hidden"),
-               xr_t(run, "head"), xr_t(run, "targets"), (float)TEMPERATURE);
+               xr_t(run, "head"), xr_t(run, "targets"), (float)temperature_of(run));
 }
 
 const XrOpTest xr_op_test_logprob = {.op = "logprob",
@@ -97,7 +106,8 @@ const XrOpTest xr_op_test_logprob = {.op = "logprob",
                                      .independent_rows = true,
                                      .build = build,
                                      .reference = reference,
-                                     .call = call};
+                                     .call = call,
+                                     .golden = GOLDEN};
 
 // ---- logprob_backward ----
 
@@ -110,14 +120,21 @@ static void back_build(XrOpRun *run) {
     XrArg *hidden = xr_activation(run, "hidden", XR_IN, n[0], n[1]);
     XrArg *head = xr_weight(run, "head", XR_IN, n[2], n[1]);
     set_targets(run);
-    XrArg *lse = list(run, "lse", XR_IN);
-    for (int64_t t = 0; t < n[0]; t++) {
-        Row row = row_of(run, t);
-        xr_set(lse, t, row.lse);
-        free(row.z);
-    }
+    list(run, "lse", XR_IN)->golden_in = "";
     xr_gradient(dhidden, hidden);
     xr_gradient(dhead, head);
+    hidden->golden_in = "x";
+    head->golden_in = "w";
+    dhidden->golden_out = "dx";
+    dhead->golden_out = "dw";
+}
+
+static void back_derive(XrOpRun *run) {
+    for (int64_t t = 0; t < run->shape->n[0]; t++) {
+        Row row = row_of(run, t);
+        xr_set(xr_arg(run, "lse"), t, row.lse);
+        free(row.z);
+    }
 }
 
 static void back_reference(XrOpRun *run) {
@@ -130,7 +147,7 @@ static void back_reference(XrOpRun *run) {
         Row row = row_of(run, t);
         for (int64_t v = 0; v < V; v++) {
             double onehot = v == (int64_t)targets[t] ? 1 : 0;
-            double dz = dlogprob[t] * (onehot - exp(row.z[v] - row.lse)) / TEMPERATURE;
+            double dz = dlogprob[t] * (onehot - exp(row.z[v] - row.lse)) / temperature_of(run);
             for (int64_t d = 0; d < D; d++) {
                 dhidden[t * D + d] += dz * head[v * D + d];
                 dhead[v * D + d] += dz * hidden[t * D + d];
@@ -155,7 +172,7 @@ static double loss(XrOpRun *run) {
 static void back_call(XrOpRun *run, XrBackend *b) {
     xr_logprob_backward(b, xr_t(run, "dhidden"), xr_t(run, "dhead"), xr_t(run, "dlogprob"),
                         xr_t(run, "hidden"), xr_t(run, "head"), xr_t(run, "targets"),
-                        xr_t(run, "lse"), (float)TEMPERATURE);
+                        xr_t(run, "lse"), (float)temperature_of(run));
 }
 
 const XrOpTest xr_op_test_logprob_backward = {.op = "logprob_backward",
@@ -163,9 +180,11 @@ const XrOpTest xr_op_test_logprob_backward = {.op = "logprob_backward",
                                               .types = XR_TYPES_WEIGHTS,
                                               .variants = XR_STRIDED | XR_MINIMAL,
                                               .build = back_build,
+                                              .derive = back_derive,
                                               .reference = back_reference,
                                               .call = back_call,
-                                              .loss = loss};
+                                              .loss = loss,
+                                              .golden = GOLDEN};
 
 // ---- what rows cannot say ----
 

@@ -380,6 +380,7 @@ static void prepare(XrOpRun *run, const XrOpRow *row) {
                      .golden = row->golden};
     run->test->build(run);
     if (run->golden) take_inputs(run);
+    if (run->test->derive) run->test->derive(run);
     for (int i = 0; i < run->count; i++) {
         XrArg *arg = &run->args[i];
         if (arg->role == XR_INOUT) {

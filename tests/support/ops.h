@@ -125,6 +125,9 @@ struct XrOpTest {
     int variants;          // which of XrVariant there are beside the plain one
     bool independent_rows; // a `by_row` output's row t depends on row t of `by_row` inputs alone
     void (*build)(XrOpRun *run);
+    // Fills inputs that follow from others (saved statistics), after these have their values,
+    // golden ones too. May be NULL.
+    void (*derive)(XrOpRun *run);
     void (*reference)(XrOpRun *run);
     void (*call)(XrOpRun *run, XrBackend *b);
     double (*loss)(XrOpRun *run);
