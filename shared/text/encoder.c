@@ -68,10 +68,11 @@ static bool same_key(const Key *a, const Key *b) {
             (a->words[2] ^ b->words[2]) | (a->words[3] ^ b->words[3])) == 0;
 }
 
-static size_t line_of(const Key *key) {
+// Where the pair of lines starts that a key may lie in.
+static size_t pair_of(const Key *key) {
     uint64_t h = key->words[0] * 0x9E3779B97F4A7C15u ^ key->words[1] * 0xC2B2AE3D27D4EB4Fu ^
                  key->words[2] * 0x165667B19E3779F9u ^ key->words[3] * 0xD6E8FEB86659FD93u;
-    return (h ^ h >> 29) * 0x9E3779B97F4A7C15u >> 49;
+    return (h ^ h >> 29) * 0x9E3779B97F4A7C15u >> 49 & ~1ull;
 }
 
 // ---- pieces, a batch of them at a time ----
@@ -82,7 +83,8 @@ typedef struct Piece {
     const char *text;
     size_t bytes;
     const Line *hit; // NULL: among the batch's misses, in order
-    Key key;         // where there is no hit and the piece is short enough
+    Line *pair;      // the lines that it may lie in; NULL for long pieces
+    Key key;
 } Piece;
 
 struct XrEncoder {
@@ -121,19 +123,48 @@ const XrTokenizer *xr_encoder_tokenizer(const XrEncoder *e) {
     return e->tokenizer;
 }
 
-static void remember(XrEncoder *e, const Key *key, const int32_t *ids, int32_t count) {
-    if (count > KEY_IDS) return;
-    Line *pair = &e->cache[line_of(key) & ~(size_t)1];
-    pair[1] = pair[0];
-    pair[0].key = *key;
-    pair[0].count = count;
-    memcpy(pair[0].ids, ids, (size_t)count * sizeof *ids);
+static void remember(const Piece *piece, const int32_t *ids, int32_t count) {
+    if (count > KEY_IDS || !piece->pair) return;
+    piece->pair[1] = piece->pair[0];
+    piece->pair[0].key = piece->key;
+    piece->pair[0].count = count;
+    memcpy(piece->pair[0].ids, ids, (size_t)count * sizeof *ids);
+}
+
+static void add_miss(XrEncoder *e, const char *text, size_t bytes) {
+    const XrTokenizer *t = e->tokenizer;
+    XrIds *symbols = &e->symbols;
+    int32_t whole = t->ignore_merges ? xr_tokenizer_vocabulary_id(t, text, bytes) : -1;
+    e->offsets[e->miss_count++] = (int64_t)symbols->count;
+    if (whole >= 0) {
+        xr_ids_append(symbols, &whole, 1);
+    } else {
+        xr_ids_reserve(symbols, bytes);
+        for (size_t i = 0; i < bytes; i++) {
+            symbols->data[symbols->count++] = t->byte_ids[(unsigned char)text[i]];
+        }
+    }
+    e->offsets[e->miss_count] = (int64_t)symbols->count;
+}
+
+static void find_pieces(XrEncoder *e) {
+    for (int i = 0; i < e->piece_count; i++) {
+        Piece *piece = &e->pieces[i];
+        piece->hit = NULL;
+        if (piece->pair && same_key(&piece->pair[0].key, &piece->key))
+            piece->hit = piece->pair;
+        else if (piece->pair && same_key(&piece->pair[1].key, &piece->key))
+            piece->hit = piece->pair + 1;
+        else
+            add_miss(e, piece->text, piece->bytes);
+    }
 }
 
 // Merges the misses and appends the ids of the batch's pieces in order. Hits are read before the
 // cache changes.
 static void finish_batch(XrEncoder *e, XrIds *out) {
     if (e->piece_count == 0) return;
+    find_pieces(e);
     int32_t *symbols = e->symbols.data;
     xr_cpu_bpe_merge(&e->tokenizer->merges, e->miss_count, e->offsets, symbols, e->counts,
                      &e->scratch);
@@ -156,44 +187,25 @@ static void finish_batch(XrEncoder *e, XrIds *out) {
     for (int i = 0; i < e->piece_count && miss < e->miss_count; i++) {
         const Piece *piece = &e->pieces[i];
         if (piece->hit) continue;
-        if (piece->bytes <= KEY_BYTES) {
-            remember(e, &piece->key, symbols + e->offsets[miss], e->counts[miss]);
-        }
+        remember(piece, symbols + e->offsets[miss], e->counts[miss]);
         miss++;
     }
     e->piece_count = e->miss_count = 0;
     e->symbols.count = 0;
 }
 
-static void add_miss(XrEncoder *e, const char *text, size_t bytes) {
-    const XrTokenizer *t = e->tokenizer;
-    XrIds *symbols = &e->symbols;
-    int32_t whole = t->ignore_merges ? xr_tokenizer_vocabulary_id(t, text, bytes) : -1;
-    e->offsets[e->miss_count++] = (int64_t)symbols->count;
-    if (whole >= 0) {
-        xr_ids_append(symbols, &whole, 1);
-    } else {
-        xr_ids_reserve(symbols, bytes);
-        for (size_t i = 0; i < bytes; i++) {
-            symbols->data[symbols->count++] = t->byte_ids[(unsigned char)text[i]];
-        }
-    }
-    e->offsets[e->miss_count] = (int64_t)symbols->count;
-}
-
+// The cache's memory is asked for early, since most of a batch passes before it is needed.
 static void add_piece(XrEncoder *e, const char *text, size_t bytes, size_t readable) {
     Piece *piece = &e->pieces[e->piece_count++];
+    piece->text = text;
     piece->bytes = bytes;
-    piece->hit = NULL;
+    piece->pair = NULL;
     if (bytes <= KEY_BYTES) {
         piece->key = key_of(text, bytes, readable);
-        const Line *pair = &e->cache[line_of(&piece->key) & ~(size_t)1];
-        if (same_key(&pair[0].key, &piece->key))
-            piece->hit = &pair[0];
-        else if (same_key(&pair[1].key, &piece->key))
-            piece->hit = &pair[1];
+        piece->pair = &e->cache[pair_of(&piece->key)];
+        __builtin_prefetch(&piece->pair[0]);
+        __builtin_prefetch(&piece->pair[1]);
     }
-    if (!piece->hit) add_miss(e, text, bytes);
 }
 
 // Text in normal form, without added tokens.
