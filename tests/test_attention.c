@@ -412,7 +412,7 @@ static void run_chunks(const Bits *t, XrBackend *b, int64_t chunk) {
     int64_t count = (t->tokens + XR_KV_PAGE - 1) / XR_KV_PAGE;
     for (int64_t p = 0; p < count; p++) pages[p] = (int32_t)(count - 1 - p);
     for (int64_t i = 0; i < t->tokens; i++) {
-        slots[i] = (int32_t)(pages[i / XR_KV_PAGE] * XR_KV_PAGE + i % XR_KV_PAGE);
+        slots[i] = (int32_t)((int64_t)pages[i / XR_KV_PAGE] * XR_KV_PAGE + i % XR_KV_PAGE);
     }
     XrKvCache cache = {.pages = count, .kv_heads = t->heads.kv_heads, .head_dim = (int)dim};
     size_t bytes = (size_t)count * b->kv_page_bytes(b, cache.kv_heads, cache.head_dim);
