@@ -4,13 +4,11 @@
 #include "ref/cpu.h"
 #include "ref/widen.h"
 
-#include <math.h>
-
 enum { ROWS = 4 }; // a piece of work
 
 // Rows of up to two outputs and three inputs, in the order in which the operation names them.
 typedef struct Work {
-    const XrActivationKernels *kernels; // of swiglu
+    const XrActivationKernels *kernels;
     const XrTensor *out[2], *in[3];
 } Work;
 
@@ -47,40 +45,29 @@ void xr_cpu_swiglu_backward(XrBackend *b, const XrTensor *dgate, const XrTensor 
     xr_cpu_parallel(b, dh->shape[0], ROWS, swiglu_back_rows, &work);
 }
 
-// Phi(x) through erfc, which keeps its relative accuracy where Phi is small.
-static float normal_cdf(float x) {
-    return 0.5f * erfcf(x * -0.70710678118654752f);
-}
-
 static void gelu_rows(void *context, int64_t begin, int64_t end, int thread) {
     const Work *w = context;
     for (int64_t t = begin; t < end; t++) {
-        float *y = row_of(w->out[0], t);
-        const float *x = row_of(w->in[0], t);
-        for (int64_t i = 0; i < w->out[0]->shape[1]; i++) y[i] = x[i] * normal_cdf(x[i]);
+        w->kernels->gelu(row_of(w->out[0], t), row_of(w->in[0], t), w->out[0]->shape[1]);
     }
 }
 
 void xr_cpu_gelu(XrBackend *b, const XrTensor *y, const XrTensor *x) {
     xr_cpu_require_f32(x, "gelu");
-    Work work = {NULL, {y}, {x}};
+    Work work = {XR_CHOOSE_KERNELS(xr_activation_kernels), {y}, {x}};
     xr_cpu_parallel(b, x->shape[0], ROWS, gelu_rows, &work);
 }
 
 static void gelu_back_rows(void *context, int64_t begin, int64_t end, int thread) {
     const Work *w = context;
     for (int64_t t = begin; t < end; t++) {
-        float *dx = row_of(w->out[0], t);
-        const float *dy = row_of(w->in[0], t), *x = row_of(w->in[1], t);
-        for (int64_t i = 0; i < w->out[0]->shape[1]; i++) {
-            float density = 0.39894228040143268f * expf(-0.5f * x[i] * x[i]);
-            dx[i] = dy[i] * (normal_cdf(x[i]) + x[i] * density);
-        }
+        w->kernels->gelu_backward(row_of(w->out[0], t), row_of(w->in[0], t), row_of(w->in[1], t),
+                                  w->out[0]->shape[1]);
     }
 }
 
 void xr_cpu_gelu_backward(XrBackend *b, const XrTensor *dx, const XrTensor *dy, const XrTensor *x) {
     xr_cpu_require_f32(x, "gelu_backward");
-    Work work = {NULL, {dx}, {dy, x}};
+    Work work = {XR_CHOOSE_KERNELS(xr_activation_kernels), {dx}, {dy, x}};
     xr_cpu_parallel(b, x->shape[0], ROWS, gelu_back_rows, &work);
 }

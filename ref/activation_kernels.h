@@ -12,6 +12,9 @@ typedef struct XrActivationKernels {
     // Its gradients; outputs may be the inputs' memory.
     void (*swiglu_backward)(float *dgate, float *dup, const float *dh, const float *gate,
                             const float *up, int64_t n);
+    // y[i] = x[i] Phi(x[i]), and dx[i] = dy[i] (Phi(x[i]) + x[i] phi(x[i])); outputs may be inputs.
+    void (*gelu)(float *y, const float *x, int64_t n);
+    void (*gelu_backward)(float *dx, const float *dy, const float *x, int64_t n);
 } XrActivationKernels;
 
 XR_DECLARE_KERNELS(XrActivationKernels, xr_activation_kernels);

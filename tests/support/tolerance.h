@@ -40,7 +40,7 @@ static const XrTolerance XR_TOLERANCES[] = {
     {"swiglu", NULL, 6e-7, 1e-35},
     // 1 + g (1 - s) cancels near its zero at g = -1.28.
     {"swiglu_backward", NULL, 6e-7, 1e-6},
-    // The argument of erfc is rounded to f32, which shows in the tail: 2 x^2 ulp at x < 0, where
+    // The exponent x^2 / 2 is rounded to f32, which shows in the tail: x^2 / 2 ulp at x < 0, where
     // the result itself is below 1e-7 by then.
     {"gelu", NULL, 6e-7, 1e-9},
     // Phi(x) + x phi(x) cancels near its zero at x = -0.75.
