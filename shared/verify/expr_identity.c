@@ -1,12 +1,12 @@
 // Whether two expressions with variables are the same function: polynomial arithmetic where both
 // are rational, otherwise values at seeded random points, as balls of high precision.
-#include "shared/base/rng.h"
+#include "shared/verify/expr_program.h"
 #include "shared/verify/expr_rational.h"
 #include "shared/verify/number_ball.h"
 
 #include <string.h>
 
-enum { TRIALS = 24, WANTED = 8, BITS = 128, MORE_BITS = 640 };
+enum { TRIALS = 24, WANTED = 5, BITS = 128, MORE_BITS = 640 };
 
 typedef struct Points {
     acb_ptr values;
@@ -48,30 +48,17 @@ static void choose(XrMath *math, Points *points, int trial) {
     points->negative = false;
     for (int s = 0; s < XR_EXPR_SYMBOLS; s++) {
         if (!points->known[s] && !points->whole[s]) continue;
-        uint32_t random[4];
-        xr_philox(math->options.seed, (uint64_t)s, (uint64_t)trial, random);
+        double value = xr_point_value(math->options.seed, s, trial, points->whole[s]);
         if (points->whole[s]) {
             XrBinding *b = &points->bindings[points->binding_count];
             b->next = points->binding_count ? b - 1 : NULL;
             b->symbol = s;
-            fmpq_set_si(b->value, 1 + (slong)(random[0] % (trial < 8 ? 7 : 30)), 1);
+            fmpq_set_si(b->value, (slong)value, 1);
             points->binding_count++;
             continue;
         }
-        // 30 random bits over 2^27: (0, 8).
-        arb_t value;
-        arb_init(value);
-        arb_set_ui(value, (random[0] >> 2) | 1);
-        int shape = trial % 8;
-        int shift = shape < 3 ? 28 : shape < 5 ? 30 : shape < 7 ? 29 : 27;
-        arb_mul_2exp_si(value, value, -shift);
-        bool negative = (shape == 5 || shape == 6) && (random[1] & 1 || shape == 6);
-        if (negative) {
-            arb_neg(value, value);
-            points->negative = true;
-        }
-        acb_set_arb(points->values + s, value);
-        arb_clear(value);
+        if (value < 0) points->negative = true;
+        acb_set_d(points->values + s, value);
     }
 }
 
@@ -84,15 +71,15 @@ typedef enum Here {
     HERE_VAGUE
 } Here;
 
+// Whether the values agree so far that a difference of the functions would show.
 static bool close_enough(const acb_t x, const acb_t y, slong bits) {
-    if (acb_rel_accuracy_bits(x) > bits / 3 && acb_rel_accuracy_bits(y) > bits / 3) return true;
     mag_t size;
     acb_t d;
     mag_init(size);
     acb_init(d);
     acb_sub(d, x, y, bits);
     acb_get_mag(size, d);
-    bool close = mag_cmp_2exp_si(size, -bits / 3) < 0;
+    bool close = mag_cmp_2exp_si(size, -bits / 4) < 0;
     acb_clear(d);
     mag_clear(size);
     return close;
@@ -151,7 +138,8 @@ static XrTruth random_points(XrMath *math, const XrExpr *a, const XrExpr *b) {
         if (points->whole[i]) points->known[i] = false;
     bool complex = xr_expr_has_op(a, XR_E_I) || xr_expr_has_op(b, XR_E_I);
     XrTruth truth = XR_UNDECIDED;
-    if (!complex) truth = try_points(math, a, b, points, true);
+    if (!complex) truth = xr_points_real(math, a, b, points->whole);
+    if (!complex && truth == XR_UNDECIDED) truth = try_points(math, a, b, points, true);
     if (truth == XR_UNDECIDED && !math->work.over) truth = try_points(math, a, b, points, false);
     for (int i = 0; i < XR_EXPR_SYMBOLS; i++) fmpq_clear(points->bindings[i].value);
     _acb_vec_clear(points->values, XR_EXPR_SYMBOLS);
@@ -161,7 +149,16 @@ static XrTruth random_points(XrMath *math, const XrExpr *a, const XrExpr *b) {
 XrTruth xr_expr_identical(XrMath *math, const XrExpr *a, const XrExpr *b) {
     if (xr_expr_same(a, b)) return XR_TRUE;
     if (xr_expr_is_rational(a, &math->work) && xr_expr_is_rational(b, &math->work)) {
+        XrTruth points = xr_points_modular(math, a, b);
+        if (points == XR_FALSE) {
+            xr_math_explain(math, "residues at random points: different");
+            return XR_FALSE;
+        }
         XrTruth truth = xr_rational_equal(math, a, b);
+        if (truth == XR_UNDECIDED && points == XR_TRUE) {
+            xr_math_explain(math, "residues at random points of two fields: equal");
+            return XR_TRUE;
+        }
         if (truth != XR_UNDECIDED) {
             xr_math_explain(math, "polynomial arithmetic: %s",
                             truth == XR_TRUE ? "equal" : "different");

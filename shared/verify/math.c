@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { MOST_BYTES = 300000, WORK = 60000 };
+enum { MOST_BYTES = 300000, WORK = 15000 };
 
 XrMath *xr_math_create(void) {
     return xr_calloc(1, sizeof(XrMath));

@@ -54,7 +54,7 @@ typedef struct XrTokens {
     size_t brace_room;
 } XrTokens;
 
-enum { XR_TOKENS_MOST = 40000 };
+enum { XR_TOKENS_MOST = 10000 };
 
 // Replaces the tokens by those of the text, which must stay as long as they are used.
 void xr_math_lex(XrTokens *tokens, const char *text, size_t bytes, unsigned reading);

@@ -221,7 +221,7 @@ static bool parse_one_unit(XrParser *p, UnitSum *sum, int sign) {
 
 static void parse_units(XrParser *p, UnitSum *sum) {
     if (!parse_one_unit(p, sum, 1)) return;
-    while (!p->failed) {
+    for (int units = 1; !p->failed && units < 8; units++) {
         const XrToken *token = xr_token(p, 0);
         bool per = xr_is_mark(token, '/') || xr_is_word(token, XR_W_PER);
         if (per && (unit_of(p, xr_token(p, 1)) || xr_token(p, 1)->type == XR_T_SYMBOL)) {

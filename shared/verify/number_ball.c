@@ -3,7 +3,17 @@
 #include <flint/fmpz.h>
 #include <string.h>
 
-enum { TERMS = 300 };
+enum { TERMS = 300, EXPONENT_BITS = 200 };
+
+// Whether an exponent is small enough for its power to be worked out at all.
+static bool moderate(const acb_t x) {
+    mag_t size;
+    mag_init(size);
+    acb_get_mag(size, x);
+    bool small = mag_cmp_2exp_si(size, EXPONENT_BITS) < 0;
+    mag_clear(size);
+    return small;
+}
 
 static bool ball(const XrExpr *node, acb_t out, slong prec, const XrBallPoint *p) {
     return xr_number_ball(node, out, prec, p);
@@ -110,7 +120,7 @@ static bool general_power(acb_t out, const acb_t x, const XrExpr *exponent, slon
                           const XrBallPoint *p) {
     acb_t y;
     acb_init(y);
-    bool good = ball(exponent, y, prec, p);
+    bool good = ball(exponent, y, prec, p) && moderate(y);
     if (good && acb_is_int(y) && !p->analytic) {
         // A whole exponent (a variable that stands for one) is defined for negative bases too.
         good = !(acb_contains_zero(x) && !arb_is_positive(acb_realref(y)));
@@ -128,7 +138,8 @@ static bool general_power(acb_t out, const acb_t x, const XrExpr *exponent, slon
 
 static bool rational_power(acb_t out, const acb_t x, const fmpq_t power, slong prec,
                            const XrBallPoint *p) {
-    if (!fmpz_fits_si(fmpq_denref(power))) return false;
+    if (!fmpz_fits_si(fmpq_denref(power)) || fmpz_bits(fmpq_numref(power)) > EXPONENT_BITS)
+        return false;
     ulong n = fmpz_get_ui(fmpq_denref(power));
     if (fmpz_sgn(fmpq_numref(power)) <= 0 && acb_is_zero(x)) return false;
     if (n == 1) {
@@ -153,7 +164,7 @@ static bool rational_power(acb_t out, const acb_t x, const fmpq_t power, slong p
 static bool ball_power(const XrExpr *node, acb_t out, slong prec, const XrBallPoint *p) {
     const XrExpr *base = node->args[0], *exponent = node->args[1];
     if (base->op == XR_E_EULER) {
-        bool good = ball(exponent, out, prec, p);
+        bool good = ball(exponent, out, prec, p) && moderate(out);
         if (good) acb_exp(out, out, prec);
         return good && acb_is_finite(out);
     }
@@ -412,12 +423,13 @@ static bool ball_function(const XrExpr *node, acb_t out, slong prec, const XrBal
     if (node->count != 1) return false;
     acb_t x;
     acb_init(x);
-    bool good = ball(node->args[0], x, prec, p);
+    bool good = ball(node->args[0], x, prec, p) && moderate(x);
     if (!good)
         ;
     else if (f == XR_FN_EXP) {
-        acb_exp(out, x, prec);
-        good = acb_is_finite(out);
+        good = moderate(x);
+        if (good) acb_exp(out, x, prec);
+        good = good && acb_is_finite(out);
     } else if (f == XR_FN_FACTORIAL || f == XR_FN_DOUBLE_FACTORIAL || f == XR_FN_GAMMA)
         good = ball_factorial(f, out, x, prec);
     else if (f <= XR_FN_CSC || (f >= XR_FN_SINH && f <= XR_FN_CSCH))
@@ -491,7 +503,7 @@ static bool ball_integral(const XrExpr *node, acb_t out, slong prec, const XrBal
     if (good) {
         acb_calc_integrate_opt_t options;
         acb_calc_integrate_opt_init(options);
-        options->eval_limit = 3000;
+        options->eval_limit = 1500;
         options->depth_limit = 100;
         mag_t tolerance;
         mag_init(tolerance);

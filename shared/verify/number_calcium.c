@@ -3,9 +3,26 @@
 
 #include "shared/base/memory.h"
 
-enum { USES = 400, NODES = 150, ALGEBRAIC = 14 };
+enum { USES = 400, NODES = 150, DEGREE = 64, OTHERS = 10 };
 
 static bool build(XrMath *math, ca_t out, const XrExpr *node);
+
+// The largest whole number that something is divided by, DEGREE at most.
+static int64_t largest_denominator(const XrExpr *node) {
+    int64_t largest = node->op == XR_E_DEGREES ? 12 : 1;
+    if (node->op == XR_E_NUMBER && fmpz_cmp_si(fmpq_numref(node->value), DEGREE) <= 0 &&
+        fmpz_sgn(fmpq_numref(node->value)) > 0)
+        largest = fmpz_get_si(fmpq_numref(node->value));
+    if (node->op == XR_E_NUMBER && largest == 1 &&
+        fmpz_cmp_si(fmpq_numref(node->value), DEGREE) > 0)
+        largest = DEGREE;
+    if (node->op == XR_E_DEGREES) return largest;
+    for (uint32_t i = 0; i < node->count; i++) {
+        int64_t here = largest_denominator(node->args[i]);
+        if (here > largest) largest = here;
+    }
+    return largest;
+}
 
 static void make_fields(XrMath *math) {
     if (math->fields && math->field_uses > USES) xr_number_calcium_free(math);
@@ -72,6 +89,16 @@ static bool rational_power(XrMath *math, ca_t out, const ca_t x, const fmpq_t po
     return true;
 }
 
+// Whether the exponent is of a size that a power can be worked out with.
+static bool small_exponent(XrMath *math, const XrExpr *exponent) {
+    fmpq_t value;
+    fmpq_init(value);
+    bool known = xr_number_exact(exponent, NULL, value, &math->work) == XR_EXACT_YES;
+    bool small = !known || fmpz_bits(fmpq_numref(value)) + fmpz_bits(fmpq_denref(value)) < 64;
+    fmpq_clear(value);
+    return small;
+}
+
 static bool build_power(XrMath *math, ca_t out, const XrExpr *node) {
     ca_ctx_struct *c = math->fields;
     ca_t x, y;
@@ -89,7 +116,7 @@ static bool build_power(XrMath *math, ca_t out, const XrExpr *node) {
         good = build(math, y, node->args[1]);
         if (good) ca_exp(out, y, c);
     } else if (good && !root) {
-        good = build(math, y, node->args[1]);
+        good = build(math, y, node->args[1]) && small_exponent(math, node->args[1]);
         if (good) ca_pow(out, x, y, c);
     } else {
         good = false;
@@ -323,16 +350,39 @@ static bool build(XrMath *math, ca_t out, const XrExpr *node) {
     }
 }
 
-// How many field extensions an expression asks for, at most.
-static int extensions(const XrExpr *node) {
-    int count = node->op == XR_E_ROOT || node->op == XR_E_POW || node->op == XR_E_FUNCTION;
-    for (uint32_t i = 0; i < node->count; i++) count += extensions(node->args[i]);
-    return count;
+// The degree of the field that the expression's roots and angles ask for, at most (DEGREE + 1
+// stands for more); `others` counts logarithms, exponentials and the like.
+static int64_t degree_of(XrMath *math, const XrExpr *node, int *others) {
+    int64_t degree = 1;
+    fmpq_t value;
+    fmpq_init(value);
+    bool angle = node->op == XR_E_FUNCTION && node->id <= XR_FN_CSC;
+    if (node->op == XR_E_ROOT || node->op == XR_E_POW) {
+        bool known = xr_number_exact(node->args[1], NULL, value, &math->work) == XR_EXACT_YES;
+        if (known && node->op == XR_E_ROOT) fmpq_inv(value, value);
+        if (!known)
+            ++*others;
+        else
+            degree = fmpz_cmp_si(fmpq_denref(value), DEGREE) > 0 ? DEGREE + 1
+                                                                 : fmpz_get_si(fmpq_denref(value));
+    } else if (angle) {
+        // The largest denominator stands for the order of the root of unity.
+        degree = 2 * largest_denominator(node->args[0]);
+    } else if (node->op == XR_E_FUNCTION) {
+        ++*others;
+    }
+    fmpq_clear(value);
+    for (uint32_t i = 0; i < node->count && degree <= DEGREE; i++)
+        degree *= degree_of(math, node->args[i], others);
+    return degree > DEGREE ? DEGREE + 1 : degree;
 }
 
 XrTruth xr_number_calcium(XrMath *math, const XrExpr *a, const XrExpr *b) {
     if (xr_expr_size(a) + xr_expr_size(b) > NODES) return XR_UNDECIDED;
-    if (extensions(a) + extensions(b) > ALGEBRAIC) return XR_UNDECIDED;
+    int others = 0;
+    int64_t degree = degree_of(math, a, &others);
+    degree *= degree_of(math, b, &others);
+    if (degree > DEGREE * DEGREE / 8 || others > OTHERS) return XR_UNDECIDED;
     make_fields(math);
     ca_t x, y;
     ca_init(x, math->fields);

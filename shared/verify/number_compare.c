@@ -12,29 +12,40 @@ static int infinity_of(const XrExpr *node) {
     return 0;
 }
 
+// Whether the difference is small by itself (so that no whole number hides in it) and beside the
+// values (so that tiny ones do not all look alike).
+static bool agree(const acb_t x, const acb_t y, slong bits) {
+    acb_t d;
+    mag_t difference, size;
+    acb_init(d);
+    mag_init(difference);
+    mag_init(size);
+    acb_sub(d, x, y, bits);
+    acb_get_mag(difference, d);
+    acb_get_mag_lower(size, x);
+    bool small = mag_cmp_2exp_si(difference, -bits / 3) < 0;
+    mag_mul_2exp_si(size, size, -bits / 3);
+    bool beside = mag_cmp(difference, size) <= 0 || acb_contains_zero(x);
+    mag_clear(size);
+    mag_clear(difference);
+    acb_clear(d);
+    return small && beside;
+}
+
 // Whether the difference of the two can be told from zero with that many bits: XR_FALSE then
 // (not equal), XR_TRUE when they agree as far as the bits go, XR_UNDECIDED without values.
-static XrTruth separate(XrMath *math, const XrExpr *a, const XrExpr *b, slong bits) {
+static XrTruth separate(XrMath *math, const XrExpr *a, const XrExpr *b, slong bits, bool *finite) {
     XrBallPoint point = {.work = &math->work};
     acb_t x, y;
     acb_init(x);
     acb_init(y);
     XrTruth truth = XR_UNDECIDED;
-    if (xr_number_ball(a, x, bits, &point) && xr_number_ball(b, y, bits, &point)) {
+    *finite = xr_number_ball(a, x, bits, &point) && xr_number_ball(b, y, bits, &point);
+    if (*finite) {
         if (!acb_overlaps(x, y))
             truth = XR_FALSE;
-        else if (acb_rel_accuracy_bits(x) > bits / 2 || acb_rel_accuracy_bits(y) > bits / 2 ||
-                 acb_is_zero(x) || acb_is_zero(y))
+        else if (agree(x, y, bits))
             truth = XR_TRUE;
-        else {
-            // Values near zero have no relative accuracy: then it is the absolute one that counts.
-            acb_sub(x, x, y, bits);
-            mag_t size;
-            mag_init(size);
-            acb_get_mag(size, x);
-            if (mag_cmp_2exp_si(size, -bits / 2) < 0) truth = XR_TRUE;
-            mag_clear(size);
-        }
     }
     acb_clear(x);
     acb_clear(y);
@@ -66,16 +77,15 @@ XrTruth xr_number_equal(XrMath *math, const XrExpr *a, const XrExpr *b) {
     if (xr_expr_same(a, b)) return XR_TRUE;
     bool integral = xr_expr_has_op(a, XR_E_INTEGRAL) || xr_expr_has_op(b, XR_E_INTEGRAL);
     slong bits = integral ? INTEGRAL_BITS : FIRST_BITS;
-    truth = separate(math, a, b, bits);
-    if (truth == XR_FALSE || integral) return truth;
-    if (truth == XR_TRUE) {
-        truth = xr_number_calcium(math, a, b);
-        if (truth != XR_UNDECIDED) return truth;
-    }
-    truth = separate(math, a, b, SECOND_BITS);
+    bool finite = false; // otherwise it is too large for any precision
+    truth = separate(math, a, b, bits, &finite);
+    if (truth == XR_FALSE || integral || !finite) return truth;
+    truth = xr_number_calcium(math, a, b);
+    if (truth != XR_UNDECIDED) return truth;
+    truth = separate(math, a, b, SECOND_BITS, &finite);
     if (truth != XR_TRUE) return truth;
-    truth = separate(math, a, b, LAST_BITS);
-    if (truth == XR_TRUE) xr_math_explain(math, "equal to %d bits", LAST_BITS / 2);
+    truth = separate(math, a, b, LAST_BITS, &finite);
+    if (truth == XR_TRUE) xr_math_explain(math, "equal to %d bits", LAST_BITS / 3);
     return truth;
 }
 

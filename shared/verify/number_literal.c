@@ -230,6 +230,7 @@ XrExpr *xr_number_read(XrExprs *exprs, const char *text, size_t bytes, bool deci
     Literal l = {.comma = decimal_comma && comma_is_point(text, bytes)};
     split(&l, text, bytes);
     bool fits = l.digits.length + l.repeat.length <= XR_NUMBER_DIGITS &&
+                l.decimals <= XR_NUMBER_DECIMALS && l.repeat.length <= 2000 &&
                 labs(l.exponent) <= XR_NUMBER_EXPONENT;
     if (fits) {
         if (l.dots) find_period(&l);

@@ -4,7 +4,7 @@
 
 #include "shared/verify/expr.h"
 
-enum { XR_NUMBER_DIGITS = 120000, XR_NUMBER_EXPONENT = 5000 };
+enum { XR_NUMBER_DIGITS = 120000, XR_NUMBER_DECIMALS = 10000, XR_NUMBER_EXPONENT = 5000 };
 
 // The node of the literal in text[0, bytes), as xr_number_literal_end delimits it, with the digits
 // that it shows; `decimal_comma`: a comma that cannot part thousands is the point. Returns NULL
