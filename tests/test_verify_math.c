@@ -54,6 +54,35 @@ static void hard_pairs(void **state) {
     assert_true(wrong <= 1);
 }
 
+// The examples of docs/verifier.md: lines "- `gold` = `answer`" and "- `gold` ≠ `answer`".
+static void documented_examples(void **state) {
+    XrBuffer text = {0};
+    XrError err;
+    assert_true(xr_file_read(xr_test_source("docs/verifier.md"), 1 << 20, &text, &err));
+    int examples = 0, failures = 0;
+    char *rest = text.data;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        char *equal = strstr(line, "` = `"), *unequal = strstr(line, "` ≠ `");
+        size_t length = strlen(line);
+        if (strncmp(line, "- `", 3) != 0 || line[length - 1] != '`' || (!equal && !unequal))
+            continue;
+        char *middle = equal ? equal : unequal;
+        const char *answer = strchr(middle + 1, '`') + 1;
+        line[length - 1] = *middle = 0;
+        bool expected = equal != NULL;
+        XrVerdict verdict = compare(line + 3, answer);
+        if ((verdict == XR_VERDICT_EQUAL) != expected) {
+            print_message("expected %s: %s | %s gave %s\n", expected ? "=" : "≠", line + 3, answer,
+                          xr_verdict_name(verdict));
+            failures++;
+        }
+        examples++;
+    }
+    xr_buffer_free(&text);
+    assert_true(examples > 250);
+    assert_int_equal(failures, 0);
+}
+
 static int set_up(void **state) {
     math = xr_math_create();
     return 0;
@@ -66,7 +95,8 @@ static int tear_down(void **state) {
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds), cmocka_unit_test(hard_pairs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds), cmocka_unit_test(hard_pairs),
+                                       cmocka_unit_test(documented_examples)};
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

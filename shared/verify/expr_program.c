@@ -318,11 +318,11 @@ double xr_point_value(uint64_t seed, int symbol, int trial, bool whole) {
     uint32_t random[4];
     xr_philox(seed, (uint64_t)symbol, (uint64_t)trial, random);
     if (whole) return 1 + (double)(random[0] % (trial < 8 ? 7 : 30));
-    static const double scales[8] = {0x1p-28, 0x1p-28, 0x1p-28, 0x1p-30,
-                                     0x1p-30, 0x1p-29, 0x1p-29, 0x1p-27};
+    // Below 4, negative, below 1, negative below 4, below 8, below 1, of either sign, below 2.
+    static const double scales[8] = {0x1p-28, -0x1p-29, 0x1p-30, -0x1p-28,
+                                     0x1p-27, 0x1p-30,  0x1p-29, 0x1p-29};
     double value = (double)((random[0] >> 2) | 1) * scales[trial % 8];
-    bool negative = trial % 8 == 6 || (trial % 8 == 5 && (random[1] & 1));
-    return negative ? -value : value;
+    return trial % 8 == 6 && (random[1] & 1) ? -value : value;
 }
 
 XrTruth xr_points_real(XrMath *math, const XrExpr *a, const XrExpr *b,

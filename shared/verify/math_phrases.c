@@ -1,5 +1,5 @@
 #include "shared/verify/math_parser_state.h"
-#include "shared/verify/unit_table.h"
+#include "shared/verify/unit_sum.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -161,23 +161,6 @@ static XrExpr *scaled(XrParser *p, XrExpr *value, int power) {
     return node;
 }
 
-typedef struct UnitSum {
-    int dims[XR_DIMS];
-    fmpq_t scale;
-    bool any, noun;
-} UnitSum;
-
-static void take_unit(UnitSum *sum, const XrUnit *unit, int power) {
-    fmpq_t size;
-    fmpq_init(size);
-    fmpq_set_si(size, unit->numerator, (ulong)unit->denominator);
-    fmpq_pow_si(size, size, power);
-    fmpq_mul(sum->scale, sum->scale, size);
-    for (int i = 0; i < XR_DIMS; i++) sum->dims[i] += unit->dims[i] * power;
-    fmpq_clear(size);
-    sum->any = true;
-}
-
 // The exponent behind a unit: ^2, ^{-1}, squared. 1 when there is none.
 static int unit_power(XrParser *p) {
     const XrToken *token = xr_token(p, 0);
@@ -202,7 +185,7 @@ static int unit_power(XrParser *p) {
 }
 
 // One unit with what belongs to it; false when the next token is none.
-static bool parse_one_unit(XrParser *p, UnitSum *sum, int sign) {
+static bool parse_one_unit(XrParser *p, XrUnitSum *sum, int sign) {
     const XrToken *token = xr_token(p, 0);
     int before = 1;
     if (xr_is_word(token, XR_W_SQUARE) && unit_of(p, xr_token(p, 1))) {
@@ -215,11 +198,11 @@ static bool parse_one_unit(XrParser *p, UnitSum *sum, int sign) {
         unit = xr_unit_find(xr_token_text(p, token), token->length);
     if (!unit) return false;
     p->at++;
-    take_unit(sum, unit, sign * before * unit_power(p));
+    xr_unit_sum_take(sum, unit, sign * before * unit_power(p));
     return true;
 }
 
-static void parse_units(XrParser *p, UnitSum *sum) {
+static void parse_units(XrParser *p, XrUnitSum *sum) {
     if (!parse_one_unit(p, sum, 1)) return;
     for (int units = 1; !p->failed && units < 8; units++) {
         const XrToken *token = xr_token(p, 0);
@@ -248,22 +231,6 @@ static void skip_nouns(XrParser *p) {
     }
 }
 
-static XrExpr *quantity(XrParser *p, XrExpr *value, const UnitSum *sum) {
-    static const char *const names[] = {"m",   "kg",  "s",   "A",   "K",   "mol", "bit",
-                                        "usd", "eur", "gbp", "jpy", "inr", "cny", "rub"};
-    XrBuffer name = {0};
-    xr_buffer_text(&name, "");
-    for (int i = 0; i < XR_DIMS; i++)
-        if (sum->dims[i]) xr_buffer_format(&name, "%s%d ", names[i], sum->dims[i]);
-    XrExpr *scale = xr_expr_value(p->exprs);
-    fmpq_set(scale->value, sum->scale);
-    XrExpr *node = xr_expr_2(p->exprs, XR_E_QUANTITY, value, scale);
-    node->name = xr_exprs_text(p->exprs, name.data, name.length);
-    if (sum->noun) node->name = "?";
-    xr_buffer_free(&name);
-    return node;
-}
-
 XrExpr *xr_parse_unit(XrParser *p, XrExpr *value) {
     const XrToken *token = xr_token(p, 0);
     switch (token->id) {
@@ -289,15 +256,13 @@ XrExpr *xr_parse_unit(XrParser *p, XrExpr *value) {
     default:
         break;
     }
-    UnitSum sum = {0};
-    fmpq_init(sum.scale);
-    fmpq_one(sum.scale);
+    XrUnitSum sum;
+    xr_unit_sum_init(&sum);
     parse_units(p, &sum);
-    if (!sum.any) sum.noun = true;
-    if (sum.noun && unit_power(p) != 1) sum.noun = true;
+    if (!sum.any) unit_power(p);
     skip_nouns(p);
-    XrExpr *node = quantity(p, value, &sum);
-    fmpq_clear(sum.scale);
+    XrExpr *node = xr_unit_quantity(p->exprs, value, &sum);
+    xr_unit_sum_clear(&sum);
     return node;
 }
 
@@ -311,11 +276,10 @@ XrExpr *xr_parse_currency(XrParser *p, XrExpr *value, const XrToken *mark) {
         if (strlen(signs[i].sign) == mark->length &&
             !strncmp(signs[i].sign, xr_token_text(p, mark), mark->length))
             unit = signs[i].unit;
-    UnitSum sum = {0};
-    fmpq_init(sum.scale);
-    fmpq_one(sum.scale);
+    XrUnitSum sum;
+    xr_unit_sum_init(&sum);
     if (xr_is_word(xr_token(p, 0), XR_W_SCALE)) value = xr_parse_unit(p, value);
-    take_unit(&sum, xr_unit_find(unit, strlen(unit)), 1);
+    xr_unit_sum_take(&sum, xr_unit_find(unit, strlen(unit)), 1);
     // "$5 per hour", "$5 USD"
     if (xr_is_word(xr_token(p, 0), XR_W_PER) || xr_is_mark(xr_token(p, 0), '/')) {
         if (unit_of(p, xr_token(p, 1))) {
@@ -324,9 +288,9 @@ XrExpr *xr_parse_currency(XrParser *p, XrExpr *value, const XrToken *mark) {
         }
     }
     skip_nouns(p);
-    XrExpr *node = quantity(p, value, &sum);
+    XrExpr *node = xr_unit_quantity(p->exprs, value, &sum);
     node->flags |= XR_F_CURRENCY;
-    fmpq_clear(sum.scale);
+    xr_unit_sum_clear(&sum);
     return node;
 }
 

@@ -184,7 +184,9 @@ static XrExpr *parse_mark(XrParser *p, int mark) {
     case ']':
         return parse_brackets(p, mark);
     case '{':
-        return xr_parse_group(p);
+        if (!xr_is_mark(xr_token(p, 1), '}')) return xr_parse_group(p);
+        p->at += 2; // the empty group of {}_5C_2
+        return xr_parse_primary(p);
     case XR_M_LBRACE:
         return parse_set(p);
     case '|':

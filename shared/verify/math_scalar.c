@@ -1,5 +1,6 @@
 // Single values: units, percent, degrees, ratios, bases, rounding.
 #include "shared/verify/math_scalar.h"
+#include "shared/verify/unit_sum.h"
 
 #include <string.h>
 
@@ -11,28 +12,11 @@ static bool is_temperature(const XrExpr *node) {
     return !strcmp(node->name, "celsius") || !strcmp(node->name, "fahrenheit");
 }
 
-// 5 m without \text reads as five times m: as a quantity, when the other side is one.
+// The node as a quantity where the other side is one and this one may be: "5 m" next to "5 cm".
 static XrExpr *as_quantity(XrMath *math, XrExpr *node, const XrExpr *like) {
-    static const struct {
-        const char *letter, *dims;
-        slong top, bottom;
-    } letters[] = {
-        {"m", "m1 ", 1, 1},         {"s", "s1 ", 1, 1},         {"g", "kg1 ", 1, 1000},
-        {"h", "s1 ", 3600, 1},      {"L", "m3 ", 1, 1000},      {"l", "m3 ", 1, 1000},
-        {"N", "m1 kg1 s-2 ", 1, 1}, {"J", "m2 kg1 s-2 ", 1, 1}, {"W", "m2 kg1 s-3 ", 1, 1}};
-    if (node->op != XR_E_MUL || node->count != 2 || node->args[1]->op != XR_E_SYMBOL ||
-        !is_unit(like))
-        return node;
-    const char *name = math->exprs.symbols[node->args[1]->id];
-    for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
-        if (strcmp(letters[i].letter, name) != 0) continue;
-        XrExpr *scale = xr_expr_value(&math->exprs);
-        fmpq_set_si(scale->value, letters[i].top, (ulong)letters[i].bottom);
-        XrExpr *quantity = xr_expr_2(&math->exprs, XR_E_QUANTITY, node->args[0], scale);
-        quantity->name = letters[i].dims;
-        return quantity;
-    }
-    return node;
+    if (!is_unit(like) || (node->op != XR_E_MUL && node->op != XR_E_DIV)) return node;
+    XrExpr *quantity = xr_unit_of_letters(&math->exprs, node);
+    return quantity ? quantity : node;
 }
 
 static XrTruth quantities_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
@@ -106,9 +90,8 @@ static XrTruth based_same(XrMath *math, const XrExpr *gold, const XrExpr *answer
 
 XrTruth xr_scalar_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
     if (xr_math_late(math)) return XR_UNDECIDED;
-    if (answer->op == XR_E_QUANTITY && gold->op == XR_E_MUL) gold = as_quantity(math, gold, answer);
-    if (gold->op == XR_E_QUANTITY && answer->op == XR_E_MUL)
-        answer = as_quantity(math, answer, gold);
+    if (answer->op == XR_E_QUANTITY) gold = as_quantity(math, gold, answer);
+    if (gold->op == XR_E_QUANTITY) answer = as_quantity(math, answer, gold);
     if (gold->op == XR_E_QUANTITY || answer->op == XR_E_QUANTITY)
         return quantities_same(math, gold, answer);
     if (gold->op == XR_E_PERCENT || answer->op == XR_E_PERCENT)
