@@ -19,7 +19,8 @@ static float *row_of(const XrTensor *t, int64_t row) {
 enum {
     FEW_ROWS = 16, // up to which weights are used as they lie
     FEW_COLUMNS = 12,
-    MANY_ROWS = 192,
+    LEAST_ROWS = 96, // of a block, so that expanding its weights costs little beside using them
+    MOST_ROWS = 768,
     MANY_COLUMNS = 64, // with a chunk of K, 256 KiB of f32: they stay in the second-level cache
 };
 
@@ -68,22 +69,36 @@ static void multiply_blocks(void *context, int64_t begin, int64_t end, int threa
     }
 }
 
+static int64_t pieces(int64_t count, int64_t size) {
+    return (count + size - 1) / size;
+}
+
+// Rows of a block: as many as there are, unless that leaves threads without work.
+static int64_t rows_of_block(int64_t rows, int64_t across, int threads) {
+    int64_t down = XR_MAX(pieces(rows, MOST_ROWS), pieces((int64_t)4 * threads, across));
+    return XR_MAX(LEAST_ROWS, pieces(rows, down));
+}
+
 void xr_cpu_linear(XrBackend *b, const XrTensor *y, const XrTensor *x, const XrTensor *w,
                    const XrTensor *bias) {
     xr_cpu_require_f32(x, "linear");
     int64_t rows = x->shape[0], columns = w->shape[0];
+    int threads = xr_threads_count(b->threads);
     bool few = rows <= FEW_ROWS;
+    int64_t block_columns = few ? FEW_COLUMNS : MANY_COLUMNS;
+    int64_t across = pieces(columns, block_columns);
+    if (rows == 0 || columns == 0) return;
     Product p = {.backend = b,
                  .kernels = XR_CHOOSE_KERNELS(xr_linear_kernels),
                  .y = y,
                  .x = x,
                  .w = w,
                  .bias = bias,
-                 .block_rows = few ? FEW_ROWS : MANY_ROWS,
-                 .block_columns = few ? FEW_COLUMNS : MANY_COLUMNS,
+                 .block_rows = few ? FEW_ROWS : rows_of_block(rows, across, threads),
+                 .block_columns = block_columns,
                  .few = few};
-    int64_t down = (rows + p.block_rows - 1) / p.block_rows;
-    int64_t across = (columns + p.block_columns - 1) / p.block_columns;
-    int64_t grain = few ? across / (8 * xr_threads_count(b->threads)) : 1;
-    xr_cpu_parallel(b, down * across, XR_MAX(1, grain), multiply_blocks, &p);
+    int64_t blocks = pieces(rows, p.block_rows) * across;
+    // Few rows: each thread takes long runs of weights, yet none waits long for another at the end.
+    int64_t grain = few ? across / ((int64_t)8 * threads) : 1;
+    xr_cpu_parallel(b, blocks, XR_MAX(1, grain), multiply_blocks, &p);
 }

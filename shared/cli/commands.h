@@ -6,6 +6,7 @@
 
 // X(name, one line for --help), in the order of --help.
 #define XR_COMMANDS(X)                                                                             \
+    X(bench, "times operations and whole jobs beside what the hardware can do")                    \
     X(chat, "answers to text and pictures: one prompt, or a conversation")                         \
     X(forward, "one request through the model, inputs and results written for comparison")         \
     X(tokenize, "text to token ids and back, as JSON Lines")                                       \

@@ -1,0 +1,110 @@
+#include "shared/bench/bench.h"
+
+#include "ref/isa.h"
+#include "shared/base/memory.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { LEAST_RUNS = 5, MOST_RUNS = 1000 };
+static const double LEAST_SECONDS = 0.5, ENOUGH_SECONDS = 20;
+
+void xr_bench_add(XrBenchList *list, const XrBenchCase *item) {
+    list->items = xr_realloc(list->items, ((size_t)list->count + 1) * sizeof *list->items);
+    list->items[list->count++] = *item;
+}
+
+void xr_bench_list_free(XrBenchList *list) {
+    free(list->items);
+    *list = (XrBenchList){0};
+}
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Once to warm up, then until there are enough runs and enough time was spent.
+bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, XrError *err) {
+    *result = (XrBenchResult){0};
+    void *state = item->start(item, b, &result->work, err);
+    if (!state) return xr_fail_in(err, "%s", item->name);
+    item->run(state);
+    double times[MOST_RUNS], total = 0;
+    int runs = 0;
+    while (runs < MOST_RUNS && total < ENOUGH_SECONDS &&
+           (runs < LEAST_RUNS || total < LEAST_SECONDS)) {
+        double start = seconds();
+        item->run(state);
+        times[runs] = seconds() - start;
+        total += times[runs++];
+    }
+    item->finish(state);
+    qsort(times, (size_t)runs, sizeof *times, by_size);
+    result->runs = runs;
+    result->median = times[runs / 2];
+    result->least = times[0];
+    return true;
+}
+
+void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick, int threads) {
+    const char *isa = xr_isa_name(xr_isa());
+    if (json) {
+        fprintf(out,
+                "{\"yardstick\": {\"isa\": \"%s\", \"threads\": %d, \"read_bytes_per_s\": %.4g, "
+                "\"flop_per_s\": %.4g}}\n",
+                isa, threads, yardstick->bytes, yardstick->operations);
+        return;
+    }
+    fprintf(out,
+            "%d threads, %s kernels; the hardware reads %.1f GB/s and multiplies %.1f GFLOP/s\n\n",
+            threads, isa, yardstick->bytes * 1e-9, yardstick->operations * 1e-9);
+    fprintf(out, "%-44s %5s %10s %10s %9s %5s %8s %5s  %s\n", "case", "runs", "median ms",
+            "least ms", "GFLOP/s", "peak", "GB/s", "read", "rate");
+}
+
+static void print_json(FILE *out, const XrBenchCase *item, const XrBenchResult *r,
+                       const XrBenchYardstick *y) {
+    fprintf(out, "{\"name\": \"%s\", \"runs\": %d, \"median_s\": %.6g, \"least_s\": %.6g",
+            item->name, r->runs, r->median, r->least);
+    if (r->work.operations > 0) {
+        double rate = r->work.operations / r->median;
+        fprintf(out, ", \"flop_per_s\": %.4g, \"of_peak\": %.3f", rate, rate / y->operations);
+    }
+    if (r->work.bytes > 0) {
+        double rate = r->work.bytes / r->median;
+        fprintf(out, ", \"bytes_per_s\": %.4g, \"of_read_rate\": %.3f", rate, rate / y->bytes);
+    }
+    if (r->work.unit) {
+        fprintf(out, ", \"%s_per_s\": %.5g", r->work.unit, r->work.units / r->median);
+    }
+    fprintf(out, "}\n");
+}
+
+void xr_bench_print(FILE *out, bool json, const XrBenchCase *item, const XrBenchResult *r,
+                    const XrBenchYardstick *y) {
+    if (json) {
+        print_json(out, item, r, y);
+        return;
+    }
+    fprintf(out, "%-44s %5d %10.3f %10.3f", item->name, r->runs, r->median * 1e3, r->least * 1e3);
+    double operations = r->work.operations / r->median, bytes = r->work.bytes / r->median;
+    if (operations > 0) {
+        fprintf(out, " %9.1f %4.0f%%", operations * 1e-9, 100 * operations / y->operations);
+    } else {
+        fprintf(out, " %9s %5s", "", "");
+    }
+    if (bytes > 0) {
+        fprintf(out, " %8.1f %4.0f%%", bytes * 1e-9, 100 * bytes / y->bytes);
+    } else {
+        fprintf(out, " %8s %5s", "", "");
+    }
+    if (r->work.unit) fprintf(out, "  %.1f %s/s", r->work.units / r->median, r->work.unit);
+    fprintf(out, "\n");
+}

@@ -1,0 +1,70 @@
+// Timing of operations and whole jobs.
+//
+// A case is set up, run until it has been timed often and long enough, and torn down. What one run
+// does is given as operations, bytes read and units of work (tokens); the result holds times, rates
+// and how near they come to what the hardware can do, measured in the same process.
+//
+// To add cases: a function xr_bench_NAME(list) in shared/bench/NAME.c, declared below and called in
+// shared/cli/bench.c. docs/speed.md keeps the results.
+#ifndef XR_BENCH_BENCH_H
+#define XR_BENCH_BENCH_H
+
+#include "shared/base/error.h"
+#include "shared/tensor/backend.h"
+
+#include <stdio.h>
+
+// What one run does. 0: does not apply.
+typedef struct XrBenchWork {
+    double operations; // floating-point
+    double bytes;      // that must come from memory
+    double units;      // pieces of work as a user counts them
+    const char *unit;  // "tokens"; NULL without
+} XrBenchWork;
+
+typedef struct XrBenchCase XrBenchCase;
+struct XrBenchCase {
+    char name[96];    // "linear/bf16/1x768x768"
+    int64_t n[8];     // the case's own parameters
+    XrDType dtype;    // of weights
+    const char *path; // of a model's folder, for jobs
+    // Returns the state that run and finish get; NULL with an error. Fills `work`.
+    void *(*start)(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err);
+    void (*run)(void *state);
+    void (*finish)(void *state);
+};
+
+typedef struct XrBenchList {
+    XrBenchCase *items;
+    int count;
+} XrBenchList;
+
+void xr_bench_add(XrBenchList *list, const XrBenchCase *item);
+void xr_bench_list_free(XrBenchList *list);
+
+typedef struct XrBenchResult {
+    int runs;
+    double median, least; // seconds
+    XrBenchWork work;
+} XrBenchResult;
+
+// The hardware at its best, on the backend's threads.
+typedef struct XrBenchYardstick {
+    double bytes, operations; // a second
+} XrBenchYardstick;
+
+bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, XrError *err);
+
+// One line of a table for people, or a JSON object a line. Rates are of the median.
+void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick, int threads);
+void xr_bench_print(FILE *out, bool json, const XrBenchCase *item, const XrBenchResult *result,
+                    const XrBenchYardstick *yardstick);
+
+// ---- the families of cases ----
+void xr_bench_linear(XrBenchList *list);
+void xr_bench_attention(XrBenchList *list);
+void xr_bench_logprob(XrBenchList *list);
+// Whole jobs on a model's folder.
+void xr_bench_model(XrBenchList *list, const char *folder);
+
+#endif

@@ -1,0 +1,105 @@
+// xreasoner bench [FILTER]: times operations and whole jobs.
+#include "shared/cli/commands.h"
+#include "shared/cli/options.h"
+
+#include "ref/yardstick.h"
+#include "shared/base/memory.h"
+#include "shared/bench/bench.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+
+typedef struct Arguments {
+    const char *filter, *model;
+    int64_t threads;
+    bool json, list;
+} Arguments;
+
+// A filter is a pattern with * and ?, or the start of a name.
+static bool matches(const char *filter, const char *name) {
+    if (!filter) return true;
+    char pattern[256];
+    snprintf(pattern, sizeof pattern, "%s*", filter);
+    return fnmatch(pattern, name, 0) == 0;
+}
+
+static int select_cases(XrBenchList *list, const char *filter) {
+    int kept = 0;
+    for (int i = 0; i < list->count; i++) {
+        if (matches(filter, list->items[i].name)) list->items[kept++] = list->items[i];
+    }
+    list->count = kept;
+    return kept;
+}
+
+static int run_cases(const XrBenchList *list, const Arguments *args) {
+    XrBackend *b = xr_cpu_create((int)args->threads);
+    XrBenchYardstick yardstick = {xr_cpu_read_rate(b), xr_cpu_multiply_rate(b)};
+    xr_bench_print_head(stdout, args->json, &yardstick, xr_threads_count(b->threads));
+    int code = 0;
+    for (int i = 0; i < list->count && code == 0; i++) {
+        XrBenchResult result;
+        XrError err;
+        if (xr_bench_run(&list->items[i], b, &result, &err)) {
+            xr_bench_print(stdout, args->json, &list->items[i], &result, &yardstick);
+            fflush(stdout);
+        } else {
+            fprintf(stderr, "xreasoner bench: %s\n", err.message);
+            code = 1;
+        }
+    }
+    xr_backend_free(b);
+    return code;
+}
+
+int xr_command_bench(int argc, char **argv) {
+    Arguments args = {0};
+    const XrOption options[] = {
+        {.name = "model",
+         .kind = XR_OPT_TEXT,
+         .value = &args.model,
+         .value_name = "FOLDER",
+         .help = "also time whole jobs on this model"},
+        {.name = "threads",
+         .kind = XR_OPT_INT,
+         .value = &args.threads,
+         .value_name = "N",
+         .help = "threads; 0: one a processor",
+         .least = 0,
+         .most = 256},
+        {.name = "json", .kind = XR_OPT_FLAG, .value = &args.json, .help = "a JSON object a line"},
+        {.name = "list", .kind = XR_OPT_FLAG, .value = &args.list, .help = "name the cases only"},
+    };
+    const XrCommandLine line = {
+        .usage = "xreasoner bench [FILTER] [options]",
+        .description =
+            "Times operations, and with --model whole jobs, whose names begin with FILTER or "
+            "match\n"
+            "it (with * and ?). Beside each result stand the parts of the hardware's best rates,\n"
+            "measured first, that it reaches.",
+        .options = options,
+        .option_count = (int)XR_COUNT(options),
+        .least_arguments = 0,
+        .most_arguments = 1,
+    };
+    int count = 0;
+    XrParsed parsed = xr_parse_command_line(&line, argc, argv, &args.filter, &count);
+    if (parsed != XR_PARSED) return parsed == XR_PARSED_HELP ? 0 : 2;
+    XrBenchList list = {0};
+    xr_bench_linear(&list);
+    xr_bench_attention(&list);
+    xr_bench_logprob(&list);
+    if (args.model) xr_bench_model(&list, args.model);
+    int code = 0;
+    if (select_cases(&list, args.filter) == 0) {
+        fprintf(stderr, "xreasoner bench: no case matches %s; --list names them%s\n", args.filter,
+                args.model ? "" : " (model/* need --model)");
+        code = 1;
+    } else if (args.list) {
+        for (int i = 0; i < list.count; i++) printf("%s\n", list.items[i].name);
+    } else {
+        code = run_cases(&list, &args);
+    }
+    xr_bench_list_free(&list);
+    return code;
+}
