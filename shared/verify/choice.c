@@ -12,6 +12,8 @@ const char *xr_choice_status_name(XrChoiceStatus status) {
     return names[status];
 }
 
+enum { MAX_CUTS = 8 }; // places where an option's text may end
+
 // ---- options ----
 
 // If all texts carry their own letter as a label, takes it off.
@@ -176,8 +178,28 @@ static bool offers_another(XrSpan rest, int count, int index) {
     return false;
 }
 
+// Whether the words after a letter say that it is not the answer: "B is wrong".
+static bool denies(XrSpan rest) {
+    static const char *const words[] = {"wrong", "incorrect", "false",
+                                        "not",   "never",     "impossible"};
+    rest = xr_span_trim(rest);
+    if (!xr_span_word_at(rest, 0, "is")) return false;
+    for (size_t at = 2, spaces = 0; at < rest.bytes && spaces < 5; at++) {
+        spaces += xr_is_space(rest.data[at]);
+        if (xr_is_letter(rest.data[at - 1])) continue;
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            if (xr_span_word_at(rest, at, words[i])) return true;
+        }
+    }
+    return false;
+}
+
 // What follows a single letter: nothing, the option's text, another option's text, other words.
 static void judge_rest(XrOptions *options, XrSpan rest, int index, XrChoice *out) {
+    if (denies(rest)) {
+        *out = (XrChoice){.status = XR_CHOICE_NONE};
+        return;
+    }
     while (rest.bytes && (xr_is_space(rest.data[0]) || strchr(".:,;-*", rest.data[0])) &&
            rest.data[0])
         rest.data++, rest.bytes--;
@@ -237,6 +259,46 @@ static void read_text(XrOptions *options, XrSpan text, XrChoice *out) {
     }
 }
 
+// Whether `rest` holds another option's text, or a word that takes back what went before.
+static bool takes_back(XrOptions *options, XrSpan rest, int index) {
+    static const char *const words[] = {"but",  "or",      "however", "actually",
+                                        "wait", "instead", "maybe"};
+    XrBuffer folded = {0};
+    fold(options, rest, &folded);
+    XrSpan text = xr_span(folded.data, folded.length);
+    bool found = false;
+    for (size_t at = 0; at < text.bytes && !found; at++) {
+        if (at > 0 && text.data[at - 1] != ' ') continue;
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+            found |= xr_span_word_at(text, at, words[i]);
+        }
+        for (int i = 0; i < options->count; i++) {
+            XrSpan other = folded_option(options, i);
+            XrSpan here = xr_span_cut(text, at, at + other.bytes);
+            bool ends = at + other.bytes >= text.bytes || text.data[at + other.bytes] == ' ';
+            found |= i != index && other.bytes && ends && xr_span_equal(here, other);
+        }
+    }
+    xr_buffer_free(&folded);
+    return found;
+}
+
+// The text of an option, then a comma or full stop, then an explanation: "No, it is round."
+static void read_explained(XrOptions *options, XrSpan text, XrChoice *out) {
+    int cuts = 0;
+    for (size_t at = 1; at < text.bytes && cuts < MAX_CUTS; at++) {
+        bool reason = text.data[at - 1] == ' ' &&
+                      (xr_span_word_at(text, at, "because") || xr_span_word_at(text, at, "since"));
+        if (!reason && !(text.data[at] && strchr(",.;:(\n", text.data[at]))) continue;
+        cuts++;
+        bool several = false;
+        int found = xr_options_find(options, xr_span_cut(text, 0, at), &several);
+        if (found < 0 || several) continue;
+        if (takes_back(options, xr_span_cut(text, at, text.bytes), found)) continue;
+        *out = (XrChoice){.status = XR_CHOICE_READ, .letters = 1u << found, .by_text = true};
+    }
+}
+
 // An answer that begins with the letter of an option.
 static void read_labelled(XrOptions *options, XrSpan text, const XrLabel *label, XrChoice *out) {
     XR_REQUIRE(label->index >= 0 && label->index < XR_MAX_OPTIONS, "label %d", label->index);
@@ -264,8 +326,9 @@ void xr_choice_read(XrOptions *options, XrSpan answer, XrChoice *out) {
     xr_buffer_clear(&options->plain);
     xr_plain_text(answer, &options->plain);
     XrSpan text = xr_span_trim(xr_span(options->plain.data, options->plain.length));
-    while (text.bytes && strchr(".,;:!", text.data[text.bytes - 1]) && text.data[text.bytes - 1])
+    while (text.bytes && strchr(".,;:!'\"", text.data[text.bytes - 1]) && text.data[text.bytes - 1])
         text.bytes--;
+    while (text.bytes && (text.data[0] == '\'' || text.data[0] == '"')) text.data++, text.bytes--;
     if (!text.bytes) return;
     XrLabel label;
     size_t lead = xr_skip_lead(text, 0);
@@ -283,5 +346,6 @@ void xr_choice_read(XrOptions *options, XrSpan answer, XrChoice *out) {
         read_labelled(options, text, &label, out);
     } else if (options->count && !read_trailing(options, text, out)) {
         read_text(options, xr_span_cut(text, lead, text.bytes), out);
+        if (out->status == XR_CHOICE_NONE) read_explained(options, text, out);
     }
 }

@@ -5,7 +5,7 @@
 #include "shared/verify/extract_phrase.h"
 #include "shared/verify/text_answer.h"
 
-enum { MAX_LINE = 400, MAX_SENTENCE = 1600 };
+enum { MAX_LINE = 400, MAX_SENTENCE = 1600, MOST_WORDS_OF_TEXT = 4 };
 
 // The label that a line begins with, or -1.
 static int line_label(XrSpan line) {
@@ -113,7 +113,8 @@ static XrSpan after_but(XrSpan sentence) {
 
 // Whether a verb that states, and is not denied, stands right before `begin`: "… is (B)".
 static bool is_stated(XrSpan sentence, size_t begin) {
-    static const char *const verbs[] = {" is ", " are ", " be ", " is: ", " be: "};
+    static const char *const verbs[] = {
+        " is ", " are ", " be ", " is: ", " be: ", " pick ", " choose ", " select ", " go with "};
     size_t verb = XR_NOT_FOUND;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         size_t length = strlen(verbs[i]);
@@ -134,11 +135,16 @@ static bool settles(XrSpan sentence, size_t begin, size_t end) {
     if (!rest.bytes || (rest.bytes == 1 && strchr(")!*$", rest.data[0]))) {
         // cut off in the middle, or ended: only an ended sentence settles anything
         bool ended = strchr(".!)*$", sentence.data[sentence.bytes - 1]) != NULL;
-        return ended && (is_stated(sentence, begin) || !rejects(sentence));
+        if (!ended) return false;
+        // "Vagus nerve (B)" is no sentence that settles on a letter, but a text with its letter
+        bool named = begin < sentence.bytes && sentence.data[begin] != '(';
+        bool told = named || xr_count_words(xr_span_cut(sentence, 0, begin)) > MOST_WORDS_OF_TEXT;
+        return is_stated(sentence, begin) || (told && !rejects(sentence));
     }
     static const char *const claims[] = {
         "is correct",  "is the correct", "is the right", "is the answer",   "is the best",
-        "is the most", "is the closest", "is right",     "must be correct", "is most likely"};
+        "is the most", "is the closest", "is right",     "must be correct", "is most likely",
+        "seems",       "appears",        "fits"};
     for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
         if (xr_span_word_at(rest, 0, claims[i])) return !rejects(sentence);
     }
@@ -169,11 +175,13 @@ bool xr_choice_conclusion(XrSpan text, XrSpan *out) {
             (at == 0 || !xr_is_letter(sentence.data[at - 1])) &&
             (xr_span_word_at(sentence, at, "option") || xr_span_word_at(sentence, at, "choice"));
         size_t letter = named ? at + 6 : at;
-        if (!named && sentence.data[at] != '(') continue;
+        bool first = at == 0 && xr_is_upper(sentence.data[0]);
+        if (!named && !first && sentence.data[at] != '(') continue;
         while (letter < sentence.bytes &&
                (sentence.data[letter] == '*' || sentence.data[letter] == ' '))
             letter++;
-        if (!xr_read_label(sentence, letter, 0, true, &label) || label.lower) continue;
+        if (!xr_read_label(sentence, letter, 0, true, &label) || label.lower || label.bare)
+            continue;
         if (found >= 0 && found != label.index) return false;
         found = label.index;
         begin = named ? at : letter;

@@ -17,8 +17,9 @@ static char closing(char open) {
 }
 
 static bool word_after(XrSpan text, size_t at) {
-    static const char *const words[] = {"because", "since", "as",   "and",  "or",    "is",
-                                        "which",   "due",   "with", "only", "alone", "given"};
+    static const char *const words[] = {"because", "since", "as",     "and",    "or",
+                                        "is",      "which", "due",    "with",   "only",
+                                        "alone",   "given", "rather", "instead"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (xr_span_word_at(text, at, words[i])) return true;
     }

@@ -94,6 +94,9 @@ static bool take_ending(XrSpan text, const XrExtractRules *rules, bool negated, 
     XrSpan line = xr_last_line(text);
     bool single = line.bytes == xr_span_trim(text).bytes;
     if (rules->choice) {
+        bool sentences = xr_last_sentence(line).bytes < line.bytes;
+        if (single && sentences && xr_choice_conclusion(text, &found.value))
+            return took(out, XR_EXTRACT_OPTION, found.value);
         if (single && line.bytes <= MAX_WHOLE && xr_choice_begins_line(line)) {
             return took(out, XR_EXTRACT_WHOLE, line);
         }

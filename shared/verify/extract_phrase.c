@@ -73,7 +73,10 @@ static bool explains_at(XrSpan text, size_t at) {
 // Whether what came so far is a label such as "B" or "**B".
 static bool is_label(XrSpan so_far) {
     so_far = xr_span_trim(so_far);
-    while (so_far.bytes && is_mark(so_far.data[0])) so_far.data++, so_far.bytes--;
+    while (so_far.bytes && (is_mark(so_far.data[0]) || so_far.data[0] == '\'')) {
+        so_far.data++;
+        so_far.bytes--;
+    }
     return so_far.bytes == 1 && xr_is_letter(so_far.data[0]);
 }
 
@@ -271,9 +274,10 @@ static bool is_singled_out(XrSpan text, size_t noun) {
 
 // If a phrase's noun stands at `at`, its length.
 static size_t noun_at(XrSpan text, size_t at, bool choice) {
-    static const char *const chinese[] = {"答案是", "答案为", "答案：", "答案:"};
-    if (text.data[at] == chinese[0][0]) {
-        for (int i = 0; i < 4; i++) {
+    static const char *const chinese[] = {
+        "答案是", "答案为", "答案：", "答案:", "答案选", "故选", "应选"};
+    if ((text.data[at] & 0x80) != 0) {
+        for (size_t i = 0; i < sizeof chinese / sizeof *chinese; i++) {
             XrSpan here = xr_span_cut(text, at, at + strlen(chinese[i]));
             if (xr_span_is(here, chinese[i])) return here.bytes;
         }
@@ -282,10 +286,10 @@ static size_t noun_at(XrSpan text, size_t at, bool choice) {
     if (at > 0 &&
         (xr_is_letter(text.data[at - 1]) || text.data[at - 1] == '<' || text.data[at - 1] == '/'))
         return 0;
-    static const char *const nouns[] = {"answers", "answer", "option", "choice"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const nouns[] = {"answers", "answer", "option", "choice", "ans"};
+    for (int i = 0; i < 5; i++) {
         if (!xr_span_word_at(text, at, nouns[i])) continue;
-        if (i >= 2 && !(choice && is_singled_out(text, at))) continue;
+        if ((i == 2 || i == 3) && !(choice && is_singled_out(text, at))) continue;
         return strlen(nouns[i]);
     }
     return 0;
@@ -295,11 +299,11 @@ bool xr_find_phrase(XrSpan text, bool choice, XrStatement *out) {
     int nouns = 0;
     for (size_t at = text.bytes; at-- > 0 && nouns < MAX_NOUNS;) {
         char c = xr_lower(text.data[at]);
-        if (c != 'a' && c != 'o' && c != 'c' && c != (char)0xe7) continue;
+        bool chinese = c == (char)0xe7 || c == (char)0xe6 || c == (char)0xe5; // 答, 故, 应
+        if (c != 'a' && c != 'o' && c != 'c' && !chinese) continue;
         size_t length = noun_at(text, at, choice);
         if (!length) continue;
         nouns++;
-        bool chinese = c == (char)0xe7;
         size_t end = chinese ? at + length : statement_end(text, at, at + length);
         if (end == XR_NOT_FOUND) continue;
         *out = (XrStatement){.begin = at};

@@ -84,20 +84,25 @@ XrFound xr_scan_thinking(XrSpan text, bool inside, XrBuffer *scratch, XrSpan *ou
 
 // ---- <answer> ----
 
+// Where "</answer>" first stands in `text`.
+static size_t find_answer_end(XrSpan text) {
+    for (size_t at = 0; at < text.bytes; at++) {
+        const char *angle = memchr(text.data + at, '<', text.bytes - at);
+        if (!angle) break;
+        at = (size_t)(angle - text.data);
+        if (xr_span_has_at(text, at, "</answer>")) return at;
+    }
+    return XR_NOT_FOUND;
+}
+
 XrFound xr_scan_answer_tag(XrSpan text, XrSpan *out) {
     size_t open = xr_span_find_last(text, "<answer>", text.bytes);
-    if (open == XR_NOT_FOUND) return XR_FOUND_NONE;
-    XrSpan rest = xr_span_cut(text, open + strlen("<answer>"), text.bytes);
-    for (size_t at = 0; at < rest.bytes; at++) {
-        const char *angle = memchr(rest.data + at, '<', rest.bytes - at);
-        if (!angle) break;
-        at = (size_t)(angle - rest.data);
-        if (!xr_span_has_at(rest, at, "</answer>")) continue;
-        *out = xr_span_cut(rest, 0, at);
-        return XR_FOUND_WHOLE;
-    }
-    *out = rest;
-    return XR_FOUND_UNFINISHED;
+    size_t begin = open == XR_NOT_FOUND ? 0 : open + strlen("<answer>");
+    XrSpan rest = xr_span_cut(text, begin, text.bytes);
+    size_t close = find_answer_end(rest);
+    *out = xr_span_cut(rest, 0, close);
+    if (close != XR_NOT_FOUND) return XR_FOUND_WHOLE;
+    return open == XR_NOT_FOUND ? XR_FOUND_NONE : XR_FOUND_UNFINISHED;
 }
 
 // ---- boxes ----

@@ -20,7 +20,8 @@ typedef enum XrFound {
 // XR_FOUND_NONE: there are no tags, *out is the text (without comments).
 XrFound xr_scan_thinking(XrSpan text, bool inside, XrBuffer *scratch, XrSpan *out);
 
-// The content of the last <answer>…</answer>. Unfinished: from the last <answer> to the end.
+// The content of the last <answer>…</answer>; where a closing tag has no opening one, which the
+// prompt then had, what stands before it. Unfinished: from the last <answer> to the end.
 XrFound xr_scan_answer_tag(XrSpan text, XrSpan *out);
 
 // A box found in a text: `whole` from its backslash to its closing brace, `content` inside.
