@@ -8,7 +8,7 @@
 #include "shared/cli/answer.h"
 #include "shared/cli/chat_terminal.h"
 #include "shared/cli/conversation.h"
-#include "shared/cli/interrupt.h"
+#include "shared/base/interrupt.h"
 #include "shared/tensor/ops.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
-#include "shared/cli/interrupt.h"
+#include "shared/base/interrupt.h"
 
 #include <histedit.h> // defines: el_init, el_gets, history
 #include <locale.h>

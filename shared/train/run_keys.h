@@ -52,6 +52,8 @@ enum {
     TEXT(save_dtype, XR_RUN_TRAIN, "stored", "stored|f32|bf16",                                    \
          "type of trained weights in model/; stored: as in model_name_or_path")                    \
     INT(logging_steps, XR_RUN_TRAIN, 1, 1, 1, 1e9, "a line of metrics every so many steps")        \
+    INT(eval_steps, XR_RUN_TRAIN, 0, 0, 0, 1e9,                                                    \
+        "evaluation on eval_dataset every so many steps; 0: at the end alone")                     \
     /* supervised */                                                                               \
     INT(max_length, XR_RUN_SFT, 4096, 4096, 2, 1e9, "tokens of a sequence")                        \
     TEXT(overlong, XR_RUN_SFT, "truncate", "truncate|drop|error",                                  \

@@ -1,4 +1,4 @@
-#include "shared/cli/interrupt.h"
+#include "shared/base/interrupt.h"
 
 #include <signal.h>
 
@@ -10,10 +10,19 @@ static void count_interrupt(int signal_number) {
     raise(signal_number);
 }
 
-void xr_interrupt_watch(void) {
-    struct sigaction action = {.sa_handler = count_interrupt};
+static void watch(int signal_number, int flags) {
+    struct sigaction action = {.sa_handler = count_interrupt, .sa_flags = flags};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
+    sigaction(signal_number, &action, NULL);
+}
+
+void xr_interrupt_watch(void) {
+    watch(SIGINT, 0);
+}
+
+void xr_interrupt_watch_job(void) {
+    watch(SIGINT, SA_RESTART);
+    watch(SIGTERM, SA_RESTART);
 }
 
 bool xr_interrupted(void) {
