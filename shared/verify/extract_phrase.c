@@ -15,22 +15,34 @@ static bool is_mark(char c) {
     return c == '*' || c == '_' || c == '`' || c == '"';
 }
 
+// "**5**" without its stars; also stars on one side, whose other side was cut away.
+static XrSpan strip_stars(XrSpan value) {
+    bool before = xr_span_has_at(value, 0, "**");
+    bool after = value.bytes > 2 && memcmp(value.data + value.bytes - 2, "**", 2) == 0;
+    size_t next = before ? xr_span_find(value, "**", 2) : XR_NOT_FOUND;
+    if (before && (next == XR_NOT_FOUND || next + 2 == value.bytes)) {
+        value = xr_span_cut(value, 2, value.bytes);
+        after = next != XR_NOT_FOUND;
+    } else if (before) {
+        return value;
+    }
+    if (after && value.bytes >= 2) value.bytes -= 2;
+    return value;
+}
+
 XrSpan xr_strip_marks(XrSpan value) {
     for (;;) {
-        XrSpan before = value;
+        size_t before = value.bytes;
         value = xr_span_trim(value);
-        if (value.bytes > 4 && xr_span_has_at(value, 0, "**")) {
-            size_t close = xr_span_find(value, "**", 2);
-            if (close == value.bytes - 2) value = xr_span_cut(value, 2, close);
-        }
-        while (value.bytes && is_mark(value.data[0]) && value.bytes > 1 &&
+        if (value.bytes > 3 && memcmp(value.data + value.bytes - 3, "。", 3) == 0) value.bytes -= 3;
+        while (value.bytes && value.data[value.bytes - 1] &&
+               strchr(".,;", value.data[value.bytes - 1]))
+            value.bytes--;
+        value = strip_stars(value);
+        while (value.bytes > 1 && is_mark(value.data[0]) &&
                value.data[0] == value.data[value.bytes - 1])
             value = xr_span_cut(value, 1, value.bytes - 1);
-        if (value.bytes > 3 && memcmp(value.data + value.bytes - 3, "。", 3) == 0) value.bytes -= 3;
-        while (value.bytes && strchr(".,;*", value.data[value.bytes - 1]) &&
-               value.data[value.bytes - 1])
-            value.bytes--;
-        if (value.bytes == before.bytes) return value;
+        if (value.bytes == before) return value;
     }
 }
 
@@ -176,9 +188,6 @@ static void read_value(XrSpan text, size_t from, bool choice, XrStatement *out) 
         out->value = xr_span_cut(text, from, end);
     }
     out->value = xr_strip_marks(out->value);
-    while (out->value.bytes > 2 && xr_span_has_at(out->value, 0, "**") &&
-           xr_span_find(out->value, "**", 2) == XR_NOT_FOUND)
-        out->value = xr_span_cut(out->value, 2, out->value.bytes);
     out->unfinished = out->value.bytes == 0;
     out->negated = xr_span_word_at(out->value, 0, "not") || xr_span_word_at(out->value, 0, "none");
 }
@@ -382,8 +391,9 @@ static bool describes(XrSpan sentence, size_t at) {
 
 static bool is_hedged(XrSpan sentence) {
     enum { NOT = 0 };
-    static const char *const words[] = {"not",     "or", "either", "neither",   "cannot", "maybe",
-                                        "perhaps", "if", "wrong",  "incorrect", "unless"};
+    static const char *const words[] = {"not",    "or",      "either", "neither", "cannot",
+                                        "maybe",  "perhaps", "if",     "wrong",   "incorrect",
+                                        "unless", "could",   "might",  "may"};
     for (size_t at = 0; at < sentence.bytes; at++) {
         if (xr_span_word_at(sentence, at, "n't")) return true;
         if (at > 0 && xr_is_letter(sentence.data[at - 1])) continue;
