@@ -239,7 +239,7 @@ static void attend_in_rounds(Attention *a) {
     int64_t pages = 0, heads = a->heads.kv_heads;
     for (int64_t s = 0; s < a->sequences; s++) pages += pages_of(a, s);
     size_t head_bytes = (size_t)(pages * xr_head_page_floats(a->heads.head_dim)) * sizeof(float);
-    int64_t most_heads = XR_MIN(heads, XR_MAX(1, (int64_t)(ROUND_BYTES / head_bytes)));
+    int64_t most_heads = XR_MIN(heads, XR_MAX(1, (int64_t)(ROUND_BYTES / XR_MAX(head_bytes, 1))));
     size_t table = (size_t)round_up((a->sequences + 1) * (int64_t)sizeof(int64_t), 64);
     int64_t *first_page =
         xr_cpu_shared_scratch(a->backend, table + head_bytes * (size_t)most_heads);

@@ -13,7 +13,7 @@ float *xr_cache_page(const XrKvCache *cache, int64_t page) {
     XR_REQUIRE(page >= 0 && page < cache->pages, "page %lld of a cache of %lld", (long long)page,
                (long long)cache->pages);
     size_t bytes = xr_cpu_kv_page_bytes(NULL, cache->kv_heads, cache->head_dim);
-    return (float *)((char *)cache->data + (size_t)page * bytes);
+    return (float *)cache->data + (size_t)page * (bytes / sizeof(float));
 }
 
 void xr_pack_head(const XrAttentionKernels *kernels, float *page, int64_t head_dim, int64_t place,

@@ -30,12 +30,11 @@ typedef struct Candidates {
 
 static Candidates candidates_in(XrBackend *b, int thread, int64_t n) {
     int64_t padded = (n + 15) / 16 * 16, blocks = n / XR_SAMPLER_BLOCK + 1;
-    char *memory = xr_cpu_scratch(b, thread, (size_t)padded * 12 + (size_t)blocks * 8);
-    Candidates c = {.count = n, .all = true};
-    c.z = (float *)memory;
+    double *memory = xr_cpu_scratch(b, thread, (size_t)padded * 12 + (size_t)blocks * 8);
+    Candidates c = {.count = n, .all = true, .blocks = memory};
+    c.z = (float *)(memory + blocks);
     c.e = c.z + padded;
     c.id = (int32_t *)(c.e + padded);
-    c.blocks = (double *)(c.id + padded);
     return c;
 }
 

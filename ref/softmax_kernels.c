@@ -27,7 +27,7 @@ static float greatest(const float *z, int64_t n) {
     VecI bad = {0};
     for (int64_t i = 0; i < n; i += XR_LANES) {
         Vec v = load_some(z, i, n, -INFINITY);
-        bad |= (VecI)(v != v);
+        bad |= (VecI)(v != v); // NaN alone differs from itself NOLINT(misc-redundant-expression)
         best = vec_max(v, best);
     }
     for (int k = 0; k < XR_LANES; k++) {

@@ -247,6 +247,8 @@ static bool converse(Chat *chat, XrError *err) {
     clear_pending(&pictures);
     xr_buffer_free(&line);
     xr_chat_terminal_close(terminal);
+    chat->request.suppress = NULL;
+    chat->request.suppress_count = 0;
     if (got < 0) return false;
     return edited || all_answered || xr_fail(err, XR_ERR_INPUT, "a message was not answered");
 }

@@ -106,6 +106,8 @@ static bool prompt_from_request(XrPrompt *out, const XrChatModel *m, const XrJso
 
 static void add_inputs(Outputs *o, const XrPrompt *prompt, const XrBatch *batch) {
     int64_t tokens = batch->input.tokens;
+    XR_REQUIRE(tokens == (int64_t)prompt->tokens.ids.count, "a batch of %lld tokens for %zu ids",
+               (long long)tokens, prompt->tokens.ids.count);
     int64_t *ids = add_output(o, "input_ids", XR_I64, 1, &tokens);
     for (int64_t i = 0; i < tokens; i++) ids[i] = prompt->tokens.ids.data[i];
     int64_t *wide = add_output(o, "position_ids", XR_I64, 2, (int64_t[]){3, tokens});
