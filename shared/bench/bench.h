@@ -64,6 +64,7 @@ void xr_bench_print(FILE *out, bool json, const XrBenchCase *item, const XrBench
 void xr_bench_linear(XrBenchList *list);
 void xr_bench_attention(XrBenchList *list);
 void xr_bench_logprob(XrBenchList *list);
+void xr_bench_verify(XrBenchList *list);
 // Whole jobs on a model's folder.
 void xr_bench_model(XrBenchList *list, const char *folder);
 

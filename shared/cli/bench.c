@@ -89,6 +89,7 @@ int xr_command_bench(int argc, char **argv) {
     xr_bench_linear(&list);
     xr_bench_attention(&list);
     xr_bench_logprob(&list);
+    xr_bench_verify(&list);
     if (args.model) xr_bench_model(&list, args.model);
     int code = 0;
     if (select_cases(&list, args.filter) == 0) {

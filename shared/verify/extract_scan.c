@@ -18,9 +18,11 @@ static const struct {
 // The first thinking tag at or after `from`.
 static Tag next_tag(XrSpan text, size_t from) {
     while (from < text.bytes) {
-        const char *at = memchr(text.data + from, '<', text.bytes - from);
-        if (!at) break;
-        from = (size_t)(at - text.data);
+        if (text.data[from] != '<') {
+            const char *at = memchr(text.data + from, '<', text.bytes - from);
+            if (!at) break;
+            from = (size_t)(at - text.data);
+        }
         char next = from + 1 < text.bytes ? text.data[from + 1] : 0;
         bool may = next == '/' || next == '|' || xr_lower(next) == 't';
         for (int i = 0; may && i < 4; i++) {
@@ -87,9 +89,11 @@ XrFound xr_scan_thinking(XrSpan text, bool inside, XrBuffer *scratch, XrSpan *ou
 // Where "</answer>" first stands in `text`.
 static size_t find_answer_end(XrSpan text) {
     for (size_t at = 0; at < text.bytes; at++) {
-        const char *angle = memchr(text.data + at, '<', text.bytes - at);
-        if (!angle) break;
-        at = (size_t)(angle - text.data);
+        if (text.data[at] != '<') {
+            const char *angle = memchr(text.data + at, '<', text.bytes - at);
+            if (!angle) break;
+            at = (size_t)(angle - text.data);
+        }
         if (xr_span_has_at(text, at, "</answer>")) return at;
     }
     return XR_NOT_FOUND;
