@@ -1,0 +1,83 @@
+#include "tests/support/runs.h"
+
+#include "shared/base/file.h"
+#include "tests/support/test.h"
+
+#include <stdlib.h>
+
+XrRunConfig xr_test_config(int command, const char *const *assignments) {
+    XrRunConfig config;
+    XrError err = {0};
+    xr_run_config_init(&config, command);
+    for (int i = 0; assignments[i]; i++) {
+        if (!xr_run_config_set(&config, assignments[i], &err)) fail_msg("%s", err.message);
+    }
+    return config;
+}
+
+void xr_test_read(XrBuffer *out, const char *folder, const char *name) {
+    char *path = xr_path_join(folder, name);
+    XrError err = {0};
+    if (!xr_file_read(path, (size_t)1 << 30, out, &err)) fail_msg("%s", err.message);
+    free(path);
+}
+
+static bool is_time(const char *key) {
+    return strncmp(key, "time/", 5) == 0 || strcmp(key, "tokens_per_second") == 0;
+}
+
+// Calls see(context, line) for each line.
+static void each_line(const char *folder, void (*see)(void *, cJSON *), void *context) {
+    XrBuffer text = {0};
+    xr_test_read(&text, folder, "metrics.jsonl");
+    char *at = text.data;
+    while (*at) {
+        char *end = strchr(at, '\n');
+        assert_non_null(end); // whole lines only
+        *end = '\0';
+        cJSON *line = cJSON_Parse(at);
+        assert_non_null(line);
+        see(context, line);
+        cJSON_Delete(line);
+        at = end + 1;
+    }
+    xr_buffer_free(&text);
+}
+
+static void add_line(void *context, cJSON *line) {
+    for (cJSON *item = line->child, *next; item; item = next) {
+        next = item->next;
+        if (is_time(item->string)) cJSON_Delete(cJSON_DetachItemViaPointer(line, item));
+    }
+    char *text = cJSON_PrintUnformatted(line);
+    xr_buffer_format(context, "%s\n", text);
+    cJSON_free(text);
+}
+
+void xr_test_metrics(XrBuffer *out, const char *folder) {
+    xr_buffer_clear(out);
+    each_line(folder, add_line, out);
+}
+
+typedef struct Wanted {
+    int64_t step;
+    const char *key;
+    double value;
+    bool found;
+} Wanted;
+
+static void look(void *context, cJSON *line) {
+    Wanted *w = context;
+    const cJSON *step = cJSON_GetObjectItemCaseSensitive(line, "step");
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(line, w->key);
+    if (w->found || !value || (int64_t)step->valuedouble != w->step) return;
+    w->value = value->valuedouble;
+    w->found = true;
+}
+
+double xr_test_metric(const char *folder, int64_t step, const char *key) {
+    Wanted w = {.step = step, .key = key};
+    each_line(folder, look, &w);
+    if (!w.found) fail_msg("%s: no \"%s\" at step %lld", folder, key, (long long)step);
+    return w.value;
+}

@@ -1,0 +1,21 @@
+// Training runs in tests: configurations from key=value lists, what a run left behind.
+#ifndef XR_TESTS_RUNS_H
+#define XR_TESTS_RUNS_H
+
+#include "shared/base/json.h"
+#include "shared/train/run_config.h"
+
+// A configuration of `command` (an XR_RUN_x bit) with these assignments; fails the test on a wrong
+// one. `assignments` ends with NULL.
+XrRunConfig xr_test_config(int command, const char *const *assignments);
+
+// A file of a run's folder, whole; fails the test when it is missing.
+void xr_test_read(XrBuffer *out, const char *folder, const char *name);
+
+// metrics.jsonl without the values that differ between two runs of one configuration.
+void xr_test_metrics(XrBuffer *out, const char *folder);
+
+// The value under `key` of the line of metrics.jsonl whose "step" is `step`, the first that has it.
+double xr_test_metric(const char *folder, int64_t step, const char *key);
+
+#endif
