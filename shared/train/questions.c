@@ -1,0 +1,157 @@
+#include "shared/train/questions.h"
+
+#include "shared/base/memory.h"
+#include "shared/prompt/question.h"
+#include "shared/text/chat_render.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Reader {
+    XrQuestions *out;
+    const XrChatModel *chat_model;
+    const XrRunConfig *config;
+    XrBuffer template_text;
+    int64_t most_tokens; // of a prompt
+    int64_t capacity;
+} Reader;
+
+static void question_free(XrQuestion *q) {
+    free(q->id);
+    free(q->prompt);
+    free(q->question);
+    free(q->gold);
+    for (int i = 0; i < q->option_count; i++) free(q->options[i]);
+}
+
+void xr_questions_close(XrQuestions *questions) {
+    for (int64_t i = 0; i < questions->count; i++) question_free(&questions->items[i]);
+    for (int i = 0; i < questions->sources; i++) free(questions->paths[i]);
+    free(questions->items);
+    free((void *)questions->paths);
+    free(questions->hashes);
+    *questions = (XrQuestions){0};
+}
+
+static char *name_of(const XrExample *example, const char *path, int64_t row) {
+    if (example->id) return xr_strdup(example->id);
+    const char *slash = strrchr(path, '/');
+    XrBuffer text = {0};
+    xr_buffer_format(&text, "%s:%" PRId64, slash ? slash + 1 : path, row);
+    return text.data;
+}
+
+// Moves what the verifier needs out of the example; the prompt's ids are copied.
+static void add_question(Reader *r, XrExample *example, const XrIds *ids, const char *path,
+                         int64_t row) {
+    XrQuestions *out = r->out;
+    if (out->count == r->capacity) {
+        r->capacity = 2 * r->capacity + 64;
+        out->items = xr_realloc(out->items, sizeof *out->items * (size_t)r->capacity);
+    }
+    XrQuestion *q = &out->items[out->count++];
+    *q = (XrQuestion){.id = name_of(example, path, row),
+                      .source = out->sources - 1,
+                      .row = row,
+                      .prompt = xr_malloc(sizeof *q->prompt * ids->count),
+                      .prompt_count = (int64_t)ids->count,
+                      .question = example->question ? example->question : xr_strdup(""),
+                      .gold = example->gold,
+                      .option_count = example->option_count};
+    memcpy(q->prompt, ids->data, sizeof *q->prompt * ids->count);
+    memcpy((void *)q->options, (void *)example->options, sizeof q->options);
+    out->longest = XR_MAX(out->longest, q->prompt_count);
+    example->question = example->gold = NULL;
+    example->option_count = 0;
+}
+
+static bool read_row(Reader *r, const XrRows *rows, int64_t row, const XrFormat *format,
+                     XrError *err) {
+    const XrChatModel *m = r->chat_model;
+    XrExample example;
+    XrChat chat = {0};
+    XrChatTokens tokens = {0};
+    if (!xr_example_read(&example, rows, row, format, err)) return false;
+    r->out->read++;
+    bool ok = true;
+    if (!example.gold) {
+        r->out->without_gold++;
+    } else if (example.image_count || example.chat.image_count) {
+        ok = xr_fail(err, XR_ERR_UNSUPPORTED,
+                     "the row has pictures; rollouts are for questions in text");
+    } else {
+        ok = xr_example_take_chat(&chat, &example, r->template_text.data, false, err) &&
+             xr_chat_render(&m->chat_template, m->encoder, &chat,
+                            (XrChatOptions){.add_generation_prompt = true}, &tokens, err);
+        bool over = ok && (int64_t)tokens.ids.count > r->most_tokens;
+        if (over) r->out->overlong++;
+        if (ok && !over) add_question(r, &example, &tokens.ids, rows->path, row);
+    }
+    if (!ok) xr_fail_in(err, "%s:%" PRId64, rows->path, rows->line[row]);
+    xr_chat_tokens_free(&tokens);
+    xr_chat_free(&chat);
+    xr_example_free(&example);
+    return ok;
+}
+
+static void add_source(XrQuestions *out, const XrRows *rows) {
+    size_t count = (size_t)++out->sources;
+    out->paths = (char **)xr_realloc((void *)out->paths, sizeof *out->paths * count);
+    out->hashes = xr_realloc(out->hashes, sizeof *out->hashes * count);
+    out->paths[count - 1] = xr_strdup(rows->path);
+    out->hashes[count - 1] = rows->hash;
+}
+
+static const XrFormat *format_of(const XrRows *rows, const XrDatasetSpec *spec, XrError *err) {
+    XrJson json;
+    if (!xr_rows_parse(rows, XR_MIN(spec->skip, rows->count - 1), &json, err)) return NULL;
+    const XrFormat *format = xr_format_find(spec->format, json.root, spec->path, err);
+    xr_json_free(&json);
+    return format;
+}
+
+static bool read_file(Reader *r, const XrDatasetSpec *spec, XrError *err) {
+    XrRows rows;
+    if (!xr_rows_open(&rows, spec->path, err)) return false;
+    add_source(r->out, &rows);
+    const XrFormat *format = format_of(&rows, spec, err);
+    bool ok = format != NULL;
+    int64_t end = rows.count, most = r->config->max_items;
+    if (spec->limit) end = XR_MIN(end, spec->skip + spec->limit);
+    if (most) end = XR_MIN(end, spec->skip + most);
+    for (int64_t row = spec->skip; ok && row < end; row++) {
+        ok = read_row(r, &rows, row, format, err);
+    }
+    xr_rows_close(&rows);
+    return ok;
+}
+
+static bool nothing_left(const XrQuestions *q, XrError *err) {
+    return xr_fail(err, XR_ERR_INPUT,
+                   "no question is left to sample for: of %" PRId64 " rows, %" PRId64
+                   " have no gold answer and %" PRId64
+                   " prompts are too long; check \"train_dataset\" and \"max_prompt_length\"",
+                   q->read, q->without_gold, q->overlong);
+}
+
+bool xr_questions_open(XrQuestions *out, const XrChatModel *chat_model, const XrRunConfig *config,
+                       int64_t context, XrError *err) {
+    *out = (XrQuestions){0};
+    Reader r = {.out = out, .chat_model = chat_model, .config = config, .most_tokens = context - 1};
+    if (config->max_prompt_length) {
+        r.most_tokens = XR_MIN(r.most_tokens, config->max_prompt_length);
+    }
+    const char *wanted = config->prompt_template;
+    const char *name = strcmp(wanted, "auto") == 0   ? "x_reasoner_train"
+                       : strcmp(wanted, "none") == 0 ? "plain"
+                                                     : wanted;
+    bool ok = xr_question_template_load(&r.template_text, name, err);
+    for (int i = 0; ok && i < config->train_dataset.count; i++) {
+        ok = read_file(&r, &config->train_dataset.items[i], err);
+    }
+    ok = ok && (out->count || nothing_left(out, err));
+    xr_buffer_free(&r.template_text);
+    if (!ok) xr_questions_close(out);
+    return ok;
+}

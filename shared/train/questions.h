@@ -1,0 +1,41 @@
+// The questions of datasets with their gold answers, ready to be sampled for: prompts in ids.
+#ifndef XR_TRAIN_QUESTIONS_H
+#define XR_TRAIN_QUESTIONS_H
+
+#include "shared/dataset/example.h"
+#include "shared/prompt/chat_model.h"
+#include "shared/train/run_config.h"
+
+typedef struct XrQuestion {
+    char *id; // the row's own name, or FILE:ROW, rows counted from 0
+    int source;
+    int64_t row;
+    int32_t *prompt; // [prompt_count] up to where the assistant begins
+    int64_t prompt_count;
+    char *question; // "" where the row is a conversation
+    char *gold;
+    char *options[XR_EXAMPLE_MOST_OPTIONS];
+    int option_count;
+} XrQuestion;
+
+typedef struct XrQuestions {
+    XrQuestion *items;
+    int64_t count;
+    int64_t read;         // rows
+    int64_t without_gold; // left out: nothing to compare with
+    int64_t overlong;     // left out: longer than max_prompt_length, or no room for a response
+    int64_t longest;      // tokens of the longest prompt
+    char **paths;         // of the data files
+    uint64_t *hashes;     // of their contents
+    int sources;
+} XrQuestions;
+
+// Reads train_dataset by prompt_template ("auto": the paper's training prompt; "none": the question
+// alone), limited by max_items and max_prompt_length; prompts leave at least one token of
+// `context`. Rows with pictures, and rows that cannot be read, are errors that name file and line,
+// as is data of which nothing is left.
+bool xr_questions_open(XrQuestions *out, const XrChatModel *chat_model, const XrRunConfig *config,
+                       int64_t context, XrError *err);
+void xr_questions_close(XrQuestions *questions);
+
+#endif
