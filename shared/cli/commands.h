@@ -10,6 +10,7 @@
     X(chat, "answers to text and pictures: one prompt, or a conversation")                         \
     X(forward, "one request through the model, inputs and results written for comparison")         \
     X(tokenize, "text to token ids and back, as JSON Lines")                                       \
+    X(grpo, "reinforcement learning with verifiable rewards")                                      \
     X(sft, "supervised fine-tuning")                                                               \
     X(verify, "whether answers are right, as JSON Lines")
 

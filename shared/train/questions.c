@@ -131,12 +131,12 @@ static bool nothing_left(const XrQuestions *q, XrError *err) {
     return xr_fail(err, XR_ERR_INPUT,
                    "no question is left to sample for: of %" PRId64 " rows, %" PRId64
                    " have no gold answer and %" PRId64
-                   " prompts are too long; check \"train_dataset\" and \"max_prompt_length\"",
+                   " prompts are too long; check the datasets and \"max_prompt_length\"",
                    q->read, q->without_gold, q->overlong);
 }
 
 bool xr_questions_open(XrQuestions *out, const XrChatModel *chat_model, const XrRunConfig *config,
-                       int64_t context, XrError *err) {
+                       const XrDatasetList *datasets, int64_t context, XrError *err) {
     *out = (XrQuestions){0};
     Reader r = {.out = out, .chat_model = chat_model, .config = config, .most_tokens = context - 1};
     if (config->max_prompt_length) {
@@ -147,8 +147,8 @@ bool xr_questions_open(XrQuestions *out, const XrChatModel *chat_model, const Xr
                        : strcmp(wanted, "none") == 0 ? "plain"
                                                      : wanted;
     bool ok = xr_question_template_load(&r.template_text, name, err);
-    for (int i = 0; ok && i < config->train_dataset.count; i++) {
-        ok = read_file(&r, &config->train_dataset.items[i], err);
+    for (int i = 0; ok && i < datasets->count; i++) {
+        ok = read_file(&r, &datasets->items[i], err);
     }
     ok = ok && (out->count || nothing_left(out, err));
     xr_buffer_free(&r.template_text);

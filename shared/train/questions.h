@@ -30,12 +30,12 @@ typedef struct XrQuestions {
     int sources;
 } XrQuestions;
 
-// Reads train_dataset by prompt_template ("auto": the paper's training prompt; "none": the question
+// Reads datasets by prompt_template ("auto": the paper's training prompt; "none": the question
 // alone), limited by max_items and max_prompt_length; prompts leave at least one token of
 // `context`. Rows with pictures, and rows that cannot be read, are errors that name file and line,
 // as is data of which nothing is left.
 bool xr_questions_open(XrQuestions *out, const XrChatModel *chat_model, const XrRunConfig *config,
-                       int64_t context, XrError *err);
+                       const XrDatasetList *datasets, int64_t context, XrError *err);
 void xr_questions_close(XrQuestions *questions);
 
 #endif

@@ -1,7 +1,7 @@
 #include "shared/train/rollout.h"
 
 #include "shared/base/memory.h"
-#include "shared/train/interrupt.h"
+#include "shared/base/interrupt.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,0 +1,21 @@
+// Reinforcement learning with verifiable rewards: Shao et al., "DeepSeekMath" (2024), with the
+// changes of Yu et al., "DAPO" (2025), by choice. docs/training.md follows a step.
+#ifndef XR_TRAIN_GRPO_H
+#define XR_TRAIN_GRPO_H
+
+#include "shared/comm/comm.h"
+#include "shared/train/run_config.h"
+
+typedef struct XrGrpoOptions {
+    const XrRunConfig *config;
+    XrBackend *backend;
+    XrComm *comm;
+    bool resume;        // go on from the newest checkpoint
+    const char *replay; // samples.jsonl to train on instead of sampling, or NULL
+} XrGrpoOptions;
+
+// Runs to the end, or to the next safe point after an interrupt (shared/base/interrupt.h), where a
+// checkpoint is written and the error's status is XR_ERR_INTERRUPTED.
+bool xr_grpo_run(const XrGrpoOptions *options, XrError *err);
+
+#endif

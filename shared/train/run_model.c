@@ -1,0 +1,40 @@
+#include "shared/train/run_model.h"
+
+#include "shared/base/file.h"
+#include "shared/base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig *c, XrError *err) {
+    *out = NULL;
+    if (!c->model_name_or_path) {
+        return xr_fail(err, XR_ERR_INPUT,
+                       "\"model_name_or_path\" is missing: say which model folder to use");
+    }
+    XrChatModelOptions options = {.weights = strcmp(c->dtype, "f32") == 0 ? XR_WEIGHTS_F32
+                                             : strcmp(c->dtype, "bf16") == 0
+                                                 ? XR_WEIGHTS_BF16
+                                                 : XR_WEIGHTS_AS_STORED};
+    XrBuffer notice = {0};
+    bool ok = xr_chat_model_open(out, backend, c->model_name_or_path, &options, &notice, err);
+    if (notice.length) fprintf(stderr, "%s", notice.data);
+    xr_buffer_free(&notice);
+    return ok;
+}
+
+bool xr_run_model_fingerprint(XrCheckpointInfo *info, const XrChatModel *m, XrError *err) {
+    static const char *const names[] = {"config.json", "tokenizer.json"};
+    bool ok = true;
+    for (size_t i = 0; ok && i < XR_COUNT(names); i++) {
+        char *path = xr_path_join(m->model->folder, names[i]);
+        XrBuffer bytes = {0};
+        ok = xr_file_read(path, (size_t)1 << 30, &bytes, err);
+        if (ok) xr_checkpoint_add_file(info, path, XXH3_64bits(bytes.data, bytes.length));
+        xr_buffer_free(&bytes);
+        free(path);
+    }
+    return ok;
+}

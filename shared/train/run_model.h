@@ -1,0 +1,17 @@
+// The model folder of a run: opened as its configuration asks, and known by what it holds.
+#ifndef XR_TRAIN_RUN_MODEL_H
+#define XR_TRAIN_RUN_MODEL_H
+
+#include "shared/prompt/chat_model.h"
+#include "shared/train/checkpoint.h"
+#include "shared/train/run_config.h"
+
+// Opens model_name_or_path with weights of `dtype`; what had to be assumed goes to stderr.
+bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig *config,
+                       XrError *err);
+
+// Adds the folder's config.json and tokenizer.json to the files that a resumed run must find as
+// they were.
+bool xr_run_model_fingerprint(XrCheckpointInfo *info, const XrChatModel *chat_model, XrError *err);
+
+#endif
