@@ -196,6 +196,64 @@ static void results_do_not_depend_on_threads_or_workers(void **state) {
     free(results);
 }
 
+// `left` times `piece`, `middle`, `left` times `end`.
+static char *nested(const char *piece, const char *middle, const char *end, int left) {
+    XrBuffer text = {0};
+    for (int i = 0; i < left; i++) xr_buffer_text(&text, piece);
+    xr_buffer_text(&text, middle);
+    for (int i = 0; i < left; i++) xr_buffer_text(&text, end);
+    return text.data;
+}
+
+// None is right, none ends a worker, and each leaves the worker fit for the next pair.
+static void hostile_pairs_leave_no_trace(void **state) {
+    char *made[] = {nested("(", "1", ")", 20000),       nested("[", "1", "", 60000),
+                    nested("{", "1", "}", 20000),       nested("9", "9", "9", 30000),
+                    nested("\\sqrt{", "2", "}", 500),   nested("\\frac{1}{", "2", "}", 4000),
+                    nested("\\text{", "6", "}", 4000),  nested("5 \\text{ or } ", "5", "", 3000),
+                    nested("\\boxed{", "6", "}", 4000), nested("-", "6", "", 50000),
+                    nested("10!", "!", "!", 300),       nested("1+", "1", "", 20000),
+                    nested("\\pm ", "1", "", 60),       nested("\xff", "\xfe", "", 10000)};
+    static const char *const fixed[] = {"9^{9^{9^{9}}}",
+                                        "(10^8)!",
+                                        "(((10!)!)!)!",
+                                        "2^{10^9}",
+                                        "\\binom{10^9}{10^8}",
+                                        "\\sum_{k=1}^{1000000} \\frac{1}{k}",
+                                        "\\sum_{n=1}^{10^{12}} n^n",
+                                        "\\int_0^{10^9} e^{x^x} dx",
+                                        "(a+b+c+d+e+f)^{60}",
+                                        "x^{10^9}-1",
+                                        "e^{e^{e^{e^{10}}}}",
+                                        "\\def\\a{\\a\\a}\\a",
+                                        "\\newcommand{\\x}{5}\\x",
+                                        "\u0435\u0665",
+                                        "\xe2\x80\xae"
+                                        "5"};
+    static const char *const golds[] = {"5", "x^2", "\\{1,2\\}", "B", "Paris"};
+    XrVerifyPoolOptions options = {.threads = 2, .isolate = true, .limits = {.seconds = 5}};
+    XrVerifyRequest requests[(XR_COUNT(made) + XR_COUNT(fixed)) * XR_COUNT(golds)];
+    XrVerifyResult *results = xr_calloc(XR_COUNT(requests), sizeof *results);
+    XrError err;
+    for (size_t i = 0; i < XR_COUNT(requests); i++) {
+        size_t n = i / XR_COUNT(golds);
+        const char *text = n < XR_COUNT(made) ? made[n] : fixed[n - XR_COUNT(made)];
+        requests[i] = pair_of(golds[i % XR_COUNT(golds)], text);
+    }
+    XrVerifyPool *pool = xr_verify_pool_create(&options, &err);
+    assert_non_null(pool);
+    xr_verify_batch(pool, requests, results, XR_COUNT(requests));
+    for (size_t i = 0; i < XR_COUNT(requests); i++) {
+        if (results[i].score) print_message("%.80s\n", requests[i].answer.data);
+        assert_int_equal(results[i].score, 0);
+        xr_verify_result_free(&results[i]);
+    }
+    assert_int_equal(xr_verify_pool_lost(pool), 0);
+    xr_verify_pool_free(pool);
+    for (size_t i = 0; i < XR_COUNT(made); i++) free(made[i]);
+    free(results);
+}
+
 // ---- workers ----
 
 // Does what the request says, in the worker's process.
@@ -392,6 +450,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(oversized_answers_are_over_the_limit),
         cmocka_unit_test(bytes_of_any_kind_are_survived),
         cmocka_unit_test(results_do_not_depend_on_threads_or_workers),
+        cmocka_unit_test(hostile_pairs_leave_no_trace),
         cmocka_unit_test(a_worker_is_started_again_after_each_loss),
         cmocka_unit_test(large_requests_reach_a_worker),
         cmocka_unit_test(the_command_answers_line_by_line),
