@@ -96,9 +96,8 @@ static void only_new_bytes_end_a_stop(void **state) {
 
 // Random pieces of a small alphabet: the result is that of looking at the whole text at once.
 static void random_pieces(void **state) {
-    static const char *const strings[] = {"aab", "abab", "bé",
-                                          "\xA9"
-                                          "a"};
+    static const char stray[] = {(char)0xA9, 'a', 0};
+    static const char *const strings[] = {"aab", "abab", "bé", stray};
     static const char *const alphabet[] = {"a", "b", "\xC3", "\xA9", "ab", "aa", "é", "ba"};
     XrStopStrings stops = {strings, 4};
     for (uint64_t round = 0; round < 3000; round++) {

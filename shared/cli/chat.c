@@ -41,6 +41,7 @@ typedef struct Chat {
     XrEngine *engine;
     XrConversation conversation;
     XrRequest request; // what all turns have in common
+    int32_t stop_ids[XR_MAX_EOS], suppress[2];
     double load_seconds;
 } Chat;
 
@@ -74,16 +75,16 @@ static int64_t tokens_of(const Arguments *a, const XrGenerationConfig *folder) {
     return XR_MAX(tokens, a->think_budget + answer + EXIT_ROOM);
 }
 
-// Everything but the prompt. `stop_ids` has room for XR_MAX_EOS.
-static void make_request(Chat *chat, int32_t *stop_ids) {
+// Everything but the prompt.
+static void make_request(Chat *chat) {
     const Arguments *a = chat->arguments;
     const XrGenerationConfig *folder = &chat->model->generation;
-    for (int i = 0; i < folder->eos_count; i++) stop_ids[i] = (int32_t)folder->eos[i];
+    for (int i = 0; i < folder->eos_count; i++) chat->stop_ids[i] = (int32_t)folder->eos[i];
     chat->request = xr_request_default();
     chat->request.samples = (int)a->num_samples;
     chat->request.sampling = sampling_of(a, folder);
     chat->request.max_new_tokens = tokens_of(a, folder);
-    chat->request.stop_ids = stop_ids;
+    chat->request.stop_ids = chat->stop_ids;
     chat->request.stop_id_count = folder->eos_count;
     chat->request.stop_strings = a->stop.items;
     chat->request.stop_string_count = a->stop.count;
@@ -107,7 +108,7 @@ static bool make_engine(Chat *chat, bool conversation, XrError *err) {
     int64_t samples = chat->arguments->num_samples;
     XrEngineConfig config = {.max_sequences = (int)XR_MIN(samples, 64)};
     int64_t prompt = (int64_t)chat->conversation.ids.count;
-    int64_t tokens = prompt + samples * (chat->request.max_new_tokens + 2 * XR_KV_PAGE);
+    int64_t tokens = prompt + samples * (chat->request.max_new_tokens + (int64_t)2 * XR_KV_PAGE);
     size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 4;
     size_t bytes = xr_engine_page_bytes(model) * (size_t)(tokens / XR_KV_PAGE + 1);
     if (!conversation && bytes < memory) config.cache_bytes = bytes;
@@ -223,9 +224,10 @@ static bool converse(Chat *chat, XrError *err) {
     // The next turn starts with the tokens of this one. A picture's token in an answer would stand
     // for no picture there.
     const XrConfig *config = &chat->model->model->config;
-    int32_t suppress[] = {(int32_t)config->image_token, (int32_t)config->video_token};
+    chat->suppress[0] = (int32_t)config->image_token;
+    chat->suppress[1] = (int32_t)config->video_token;
     chat->request.keep = true;
-    chat->request.suppress = suppress;
+    chat->request.suppress = chat->suppress;
     chat->request.suppress_count = config->has_vision ? 2 : 0;
     XrChatTerminal *terminal = xr_chat_terminal_open();
     bool edited = xr_chat_terminal_is_edited(terminal), all_answered = true;
@@ -247,8 +249,6 @@ static bool converse(Chat *chat, XrError *err) {
     clear_pending(&pictures);
     xr_buffer_free(&line);
     xr_chat_terminal_close(terminal);
-    chat->request.suppress = NULL;
-    chat->request.suppress_count = 0;
     if (got < 0) return false;
     return edited || all_answered || xr_fail(err, XR_ERR_INPUT, "a message was not answered");
 }
@@ -282,7 +282,6 @@ static bool run(const Arguments *a, XrBackend *b, XrError *err) {
     };
     Chat chat = {.arguments = a};
     XrBuffer notice = {0}, text = {0};
-    int32_t stop_ids[XR_MAX_EOS];
     bool from_stdin = a->prompt && strcmp(a->prompt, "-") == 0;
     bool ok = xr_chat_model_open(&chat.model, b, a->model, &options, &notice, err);
     if (notice.length) fprintf(stderr, "%s", notice.data);
@@ -291,7 +290,7 @@ static bool run(const Arguments *a, XrBackend *b, XrError *err) {
         if (a->prompt && !from_stdin) xr_buffer_text(&text, a->prompt);
         xr_buffer_reserve(&text, 0);
         chat.conversation = (XrConversation){.model = chat.model, .system = a->system};
-        make_request(&chat, stop_ids);
+        make_request(&chat);
         chat.load_seconds = now() - begin;
         xr_interrupt_watch();
         ok = a->prompt ? answer_once(&chat, text.data, text.length, err) : converse(&chat, err);

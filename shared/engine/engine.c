@@ -245,11 +245,9 @@ static int share_pages(XrEngine *e, const XrSequence *leader, XrSequence *siblin
     XrScheduler *scheduler = &e->scheduler;
     int64_t whole = leader->cached / XR_KV_PAGE, all = xr_pages_for(leader->cached);
     if (scheduler->running_count == scheduler->max_sequences) return -1;
-    bool evicted = true;
-    while (evicted && scheduler->pool.free < all - whole) {
-        evicted = xr_kept_evict(&scheduler->kept, &scheduler->pool);
+    while (scheduler->pool.free < all - whole) {
+        if (!xr_kept_evict(&scheduler->kept, &scheduler->pool)) return -1;
     }
-    if (scheduler->pool.free < all - whole) return -1;
     xr_pages_share(&scheduler->pool, &sibling->pages, &leader->pages, whole);
     xr_pages_grow(&scheduler->pool, &sibling->pages, all);
     sibling->cached = leader->cached;
