@@ -169,12 +169,19 @@ def block_text(c):
             f"|\u1100{x}|!{x}!")
 
 
-def block_hashes(tokenizer):
+def block_hashes(numbers):
+    """Hashes of numbers(text) for each block of 4096 code points."""
     out = []
     for first in range(0, 0x110000, 0x1000):
         codes = [c for c in range(first, first + 0x1000) if not 0xD800 <= c < 0xE000]
-        out.append(ids_hash(ids_of(tokenizer, block_text(c)) for c in codes))
+        out.append(ids_hash(numbers(block_text(c)) for c in codes))
     return out
+
+
+def pieces_of(tokenizer, text):
+    """Lengths in bytes of the pieces of a text's normal form. The byte alphabet has a letter a byte."""
+    text = tokenizer.normalizer.normalize_str(text)
+    return [len(piece) for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
 
 
 def data_hashes(tokenizer, folder):
@@ -203,19 +210,21 @@ def main():
         cases[name] = case_hashes(content, texts)
         if name == "small":
             decoded = decode_cases(tokenizer, rng)
-            blocks[name] = block_hashes(tokenizer)
+            blocks[name] = block_hashes(lambda text: ids_of(tokenizer, text))
+            blocks["pieces"] = block_hashes(lambda text: pieces_of(tokenizer, text))
+            pieces = [ids_hash([pieces_of(tokenizer, t)]) for t in texts]
     path = os.path.join(data, "qwen2.5-vl/tokenizer.json")
     with open(path, encoding="utf-8") as file:
         real = json.load(file)
     tokenizer = Tokenizer.from_file(path)
     cases["real"] = case_hashes(real, texts)
-    blocks["real"] = block_hashes(tokenizer)
+    blocks["real"] = block_hashes(lambda text: ids_of(tokenizer, text))
     short = [t for t in texts if len(t) < 60][:120]
     small = Tokenizer.from_str(json.dumps(files["small"]))
     examples = [{"text": t, "ids": ids_of(small, t),
                  "real": ids_of(tokenizer, t)} for t in short]
     write(out, "texts.json", {"texts": [t if len(t) < 2000 else [t[:2], len(t)] for t in texts],
-                              "cases": cases, "examples": examples, "decoded": decoded,
+                              "cases": cases, "pieces": pieces, "examples": examples, "decoded": decoded,
                               "blocks": blocks, "data": data_hashes(tokenizer, data)})
 
 

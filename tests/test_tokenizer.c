@@ -8,6 +8,8 @@
 #include "shared/base/utf8.h"
 #include "shared/text/decoder.h"
 #include "shared/text/encoder.h"
+#include "shared/text/pretokenize.h"
+#include "shared/text/unicode.h"
 
 #include <stdlib.h>
 #include <utf8proc.h>
@@ -180,37 +182,53 @@ static void examples_real(void **state) {
 
 // ---- every code point ----
 
-static void append_pattern(XrBuffer *out, const char *pattern, const char *x) {
-    for (const char *p = pattern; *p; p++) {
+// What is checked of a text: its ids, or the lengths of its pieces.
+typedef void Numbers(XrEncoder *encoder, const XrBuffer *text, XrIds *out);
+
+static void text_ids(XrEncoder *encoder, const XrBuffer *text, XrIds *out) {
+    encode(encoder, text->data, text->length, XR_ENCODE_TEXT, out);
+}
+
+static void text_pieces(XrEncoder *encoder, const XrBuffer *text, XrIds *out) {
+    XrBuffer normal = {0};
+    xr_unicode_nfc(text->data, text->length, &normal);
+    for (size_t at = 0; at < normal.length;) {
+        size_t end = xr_pretoken_end(xr_unicode_classes(), normal.data, normal.length, at);
+        xr_ids_append(out, &(int32_t){(int32_t)(end - at)}, 1);
+        at = end;
+    }
+    xr_buffer_free(&normal);
+}
+
+// A code point in the contexts that golden/make_tokenizer.py puts it in.
+static void block_text(uint32_t c, XrBuffer *out) {
+    static const char PATTERN[] = "XaXb 1X2 X \nX\n 'X 'XeXX|a\u0301X\u0327\u0345X|eX\u0301"
+                                  "|\u1100X|!X!";
+    char x[4];
+    size_t bytes = (size_t)xr_utf8_encode(c, x);
+    xr_buffer_clear(out);
+    for (const char *p = PATTERN; *p; p++) {
         if (*p == 'X')
-            xr_buffer_text(out, x);
+            xr_buffer_append(out, x, bytes);
         else
             xr_buffer_byte(out, *p);
     }
 }
 
-static void check_blocks(const char *name) {
-    static const char PATTERN[] = "XaXb 1X2 X \nX\n 'X 'XeXX|a\u0301X\u0327\u0345X|eX\u0301"
-                                  "|\u1100X|!X!";
-    XrTokenizer *t = load(name);
+static void check_blocks(const char *tokenizer, const char *blocks, Numbers *numbers) {
+    XrTokenizer *t = load(tokenizer);
     XrEncoder *encoder = xr_encoder_create(t);
     XrBuffer text = {0};
     XrIds ids = {0};
     const cJSON *wanted;
     uint32_t first = 0;
-    cJSON_ArrayForEach(wanted, get(get(golden.root, "blocks"), name)) {
+    cJSON_ArrayForEach(wanted, get(get(golden.root, "blocks"), blocks)) {
         Hash hash = hash_new();
         for (uint32_t c = first; c < first + 0x1000; c++) {
             if (c >= 0xD800 && c < 0xE000) continue;
-            char x[5] = {0};
-            x[xr_utf8_encode(c, x)] = '\0';
-            xr_buffer_clear(&text);
-            if (c)
-                append_pattern(&text, PATTERN, x);
-            else
-                for (const char *p = PATTERN; *p; p++) xr_buffer_byte(&text, *p == 'X' ? 0 : *p);
+            block_text(c, &text);
             ids.count = 0;
-            encode(encoder, text.data, text.length, XR_ENCODE_TEXT, &ids);
+            numbers(encoder, &text, &ids);
             hash_ids(hash, &ids);
         }
         hash_check(hash, wanted, "block of code points", first);
@@ -223,11 +241,33 @@ static void check_blocks(const char *name) {
     xr_tokenizer_free(t);
 }
 
+static void every_code_point_pieces(void **state) {
+    check_blocks("small", "pieces", text_pieces);
+}
+
+static void texts_pieces(void **state) {
+    const cJSON *value, *wanted = get(golden.root, "pieces")->child;
+    XrBuffer text = {0};
+    XrIds ids = {0};
+    size_t index = 0;
+    cJSON_ArrayForEach(value, get(golden.root, "texts")) {
+        Hash hash = hash_new();
+        golden_text(value, &text);
+        ids.count = 0;
+        text_pieces(NULL, &text, &ids);
+        hash_ids(hash, &ids);
+        hash_check(hash, wanted, "pieces", index++);
+        wanted = wanted->next;
+    }
+    xr_ids_free(&ids);
+    xr_buffer_free(&text);
+}
+
 static void every_code_point_small(void **state) {
-    check_blocks("small");
+    check_blocks("small", "small", text_ids);
 }
 static void every_code_point_real(void **state) {
-    check_blocks("real");
+    check_blocks("real", "real", text_ids);
 }
 
 // ---- real data ----
@@ -404,6 +444,16 @@ static void names_come_from_the_configuration(void **state) {
     assert_true(xr_file_write(path, WRONG, strlen(WRONG), &err));
     assert_null(xr_tokenizer_load(folder, &err));
     assert_non_null(strstr(err.message, "<|nope|>"));
+    static const char SAME[] =
+        "{\"added_tokens_decoder\": {\"498\": {\"content\": \"<|im_end|>\"}}}";
+    static const char OTHER[] = "{\"added_tokens_decoder\": {\"600\": {\"content\": \"<new>\"}}}";
+    assert_true(xr_file_write(path, SAME, strlen(SAME), &err));
+    t = xr_tokenizer_load(folder, &err);
+    assert_non_null(t);
+    xr_tokenizer_free(t);
+    assert_true(xr_file_write(path, OTHER, strlen(OTHER), &err));
+    assert_null(xr_tokenizer_load(folder, &err));
+    assert_non_null(strstr(err.message, "\"added_tokens_decoder\" has a token 600"));
     xr_buffer_free(&text);
 }
 
@@ -503,6 +553,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(texts_real),
         cmocka_unit_test(examples_id_by_id),
         cmocka_unit_test(examples_real),
+        cmocka_unit_test(texts_pieces),
+        cmocka_unit_test(every_code_point_pieces),
         cmocka_unit_test(every_code_point_small),
         cmocka_unit_test(every_code_point_real),
         cmocka_unit_test(real_data),

@@ -73,12 +73,36 @@ static bool read_named(XrTokenizer *t, const XrJson *json, const char *key, int3
                    json->name, key, value->valuestring, t->name);
 }
 
+// "added_tokens_decoder": {"ID": {"content": TEXT, ...}}, which must say what tokenizer.json says:
+// transformers would add what is only here, with ids of its own choice.
+static bool check_added(const XrTokenizer *t, const XrJson *json, XrError *err) {
+    const cJSON *added = cJSON_GetObjectItemCaseSensitive(json->root, "added_tokens_decoder"),
+                *item;
+    if (!cJSON_IsObject(added)) return true;
+    cJSON_ArrayForEach(item, added) {
+        const cJSON *content = cJSON_GetObjectItemCaseSensitive(item, "content");
+        char *end;
+        long id = strtol(item->string, &end, 10);
+        bool known = cJSON_IsString(content) && *end == '\0' &&
+                     id_of_text(t, content->valuestring) == id &&
+                     xr_tokenizer_is_added(t, (int32_t)id);
+        if (!known) {
+            return xr_fail(
+                err, XR_ERR_INPUT,
+                "%s: \"added_tokens_decoder\" has a token %.20s that %s has otherwise or "
+                "not at all; save the tokenizer again",
+                json->name, item->string, t->name);
+        }
+    }
+    return true;
+}
+
 static bool read_config(XrTokenizer *t, const char *path, XrError *err) {
     XrJson json;
     if (!xr_path_exists(path)) return true;
     if (!xr_json_read_file(&json, path, &XR_JSON_SMALL, err)) return false;
     bool ok = read_named(t, &json, "eos_token", &t->eos, err) &&
-              read_named(t, &json, "pad_token", &t->pad, err);
+              read_named(t, &json, "pad_token", &t->pad, err) && check_added(t, &json, err);
     xr_json_free(&json);
     return ok;
 }
