@@ -8,6 +8,7 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 typedef struct Arguments {
     const char *filter, *model;
@@ -76,7 +77,8 @@ int xr_command_bench(int argc, char **argv) {
             "Times operations, and with --model whole jobs, whose names begin with FILTER or "
             "match\n"
             "it (with * and ?). Beside each result stand the parts of the hardware's best rates,\n"
-            "measured first, that it reaches.",
+            "measured first, that it reaches. Cases tokenizer/* need the folder of real data that\n"
+            "the environment variable XR_DATA_DIR names.",
         .options = options,
         .option_count = (int)XR_COUNT(options),
         .least_arguments = 0,
@@ -90,6 +92,8 @@ int xr_command_bench(int argc, char **argv) {
     xr_bench_attention(&list);
     xr_bench_logprob(&list);
     xr_bench_verify(&list);
+    const char *data = getenv("XR_DATA_DIR");
+    if (data && *data) xr_bench_text(&list, data);
     if (args.model) xr_bench_model(&list, args.model);
     int code = 0;
     if (select_cases(&list, args.filter) == 0) {
