@@ -71,7 +71,7 @@ typedef struct Rows {
 static Rows rows_in(const Attention *a, int thread) {
     int64_t most = a->block_tokens * a->group;
     int64_t page = xr_head_page_floats(a->heads.head_dim);
-    size_t floats = (size_t)(most * (2 * a->width + 2 * XR_KV_PAGE) + page + round_up(most, 16));
+    size_t floats = (size_t)(2 * most * (a->width + XR_KV_PAGE) + page + round_up(most, 16));
     size_t bytes = floats * sizeof(float) + (size_t)most * (sizeof(int64_t) + sizeof(int32_t));
     Rows rows = {.q = xr_cpu_scratch(a->backend, thread, bytes)};
     rows.s = rows.q + most * a->width;
@@ -238,6 +238,7 @@ static int64_t pages_of(const Attention *a, int64_t sequence) {
 static void attend_in_rounds(Attention *a) {
     int64_t pages = 0, heads = a->heads.kv_heads;
     for (int64_t s = 0; s < a->sequences; s++) pages += pages_of(a, s);
+    if (pages == 0) return;
     size_t head_bytes = (size_t)(pages * xr_head_page_floats(a->heads.head_dim)) * sizeof(float);
     int64_t most_heads = XR_MIN(heads, XR_MAX(1, (int64_t)(ROUND_BYTES / XR_MAX(head_bytes, 1))));
     size_t table = (size_t)round_up((a->sequences + 1) * (int64_t)sizeof(int64_t), 64);

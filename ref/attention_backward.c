@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = XR_KV_PAGE };
+enum { BLOCK = XR_KV_PAGE, SQUARE = BLOCK * BLOCK };
 
 typedef struct Gradient {
     XrBackend *backend;
@@ -53,9 +53,9 @@ static void place(const Gradient *g, Task *t, int64_t longest, int thread) {
                  {&t->value, wide},
                  {&t->dk, wide},
                  {&t->dv, wide},
-                 {&t->p, BLOCK * BLOCK},
-                 {&t->ds, BLOCK * BLOCK},
-                 {&t->turned, BLOCK * BLOCK}};
+                 {&t->p, SQUARE},
+                 {&t->ds, SQUARE},
+                 {&t->turned, SQUARE}};
     int64_t total = 0;
     for (size_t i = 0; i < XR_COUNT(parts); i++) total += parts[i].floats;
     float *memory = xr_cpu_scratch(g->backend, thread, (size_t)total * sizeof *memory);

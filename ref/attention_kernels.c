@@ -82,11 +82,11 @@ static void score_gradients(float *ds, const float *p, const float *dot, int64_t
 enum { SQUARE = 8 };
 
 XR_INLINE void transpose_square(float *to, const float *from, int64_t from_stride) {
-    __m256 r[8], s[8];
+    __m256 r[8], s[8]; // rows, and pairs of rows merged
     XR_UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * from_stride);
-    XR_UNROLL for (int i = 0; i < 4; i++) { // pairs of rows, then pairs of pairs
-        s[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        s[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    XR_UNROLL for (int i = 0; i < 8; i += 2) { // pairs of rows, then pairs of pairs
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
     }
     XR_UNROLL for (int i = 0; i < 8; i += 4) {
         r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);

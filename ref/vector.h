@@ -4,6 +4,7 @@
 #define XR_REF_VECTOR_H
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
