@@ -37,6 +37,7 @@ typedef struct Grpo {
     XrCheckpointInfo info; // the position: what a checkpoint would say now
     XrSchedule schedule;
     int64_t total_steps;
+    int64_t saved;                          // step of the newest checkpoint; -1: none
     int64_t responses, truncated, replaced; // so far
     double started;
     XrProgress progress;
@@ -72,12 +73,16 @@ static bool read_extra(Grpo *s, XrError *err) {
     return ok;
 }
 
+// Unless there is one of this step already.
 static bool save(Grpo *s, XrError *err) {
+    if (s->saved == s->info.step) return true;
     write_extra(s);
-    return xr_line_file_sync(&s->metrics, &s->info.metrics_bytes, err) &&
-           xr_line_file_sync(&s->samples, &s->info.samples_bytes, err) &&
-           xr_checkpoint_write(s->folder.path, &s->info, &s->state, s->config->save_total_limit,
-                               err);
+    bool ok =
+        xr_line_file_sync(&s->metrics, &s->info.metrics_bytes, err) &&
+        xr_line_file_sync(&s->samples, &s->info.samples_bytes, err) &&
+        xr_checkpoint_write(s->folder.path, &s->info, &s->state, s->config->save_total_limit, err);
+    if (ok) s->saved = s->info.step;
+    return ok;
 }
 
 // ---- one batch ----
@@ -379,6 +384,7 @@ static bool open_training(Grpo *s, XrError *err) {
           read_extra(s, err))) {
         return false;
     }
+    if (s->folder.checkpoint) s->saved = s->info.step;
     s->total_steps = count_steps(s);
     s->schedule = xr_schedule_create(c, s->total_steps);
     return open_lines(s, &s->metrics, "metrics.jsonl", s->info.metrics_bytes, err) &&
@@ -437,7 +443,7 @@ static void close_all(Grpo *s) {
 }
 
 bool xr_grpo_run(const XrGrpoOptions *options, XrError *err) {
-    Grpo s = {.options = options, .config = options->config, .started = xr_seconds()};
+    Grpo s = {.options = options, .config = options->config, .started = xr_seconds(), .saved = -1};
     if (!check_config(options->config, options->replay != NULL, err) ||
         !xr_run_folder_open(&s.folder, options->config, options->resume, err)) {
         return false;

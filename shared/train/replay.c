@@ -89,13 +89,29 @@ static bool read_score(Line *line, XrError *err) {
     if (!score && !reward) return wrong(line, "score", "there", err);
     if (!xr_json_get_double(line->json, line->json->root, "score", &r->score, err)) return false;
     r->reward = r->score;
-    return xr_json_get_double(line->json, line->json->root, "reward", &r->reward, err);
+    if (!xr_json_get_double(line->json, line->json->root, "reward", &r->reward, err)) return false;
+    r->reward = (double)(float)r->reward;
+    return true;
 }
 
 static bool copy_text(const Line *line, const char *key, char **out, XrError *err) {
     const char *text = "";
     if (!xr_json_get_text(line->json, line->json->root, key, &text, err)) return false;
     *out = xr_strdup(text);
+    return true;
+}
+
+// The same for a text that may hold NULs.
+static bool copy_bytes(const Line *line, const char *key, char **out, size_t *bytes, XrError *err) {
+    const cJSON *value = get(line, key);
+    XrBuffer scratch = {0};
+    if (!value || !cJSON_IsString(value)) {
+        *bytes = 0;
+        return copy_text(line, key, out, err);
+    }
+    const char *text = xr_json_string(line->json, value, &scratch, bytes);
+    *out = xr_strndup(text, *bytes);
+    xr_buffer_free(&scratch);
     return true;
 }
 
@@ -107,12 +123,11 @@ static bool read_rollout(Line *line, XrError *err) {
         !copy_text(line, "finish_reason", &r->finish, err) ||
         !copy_text(line, "verdict", &r->verdict, err) ||
         !copy_text(line, "extracted", &r->extracted, err) ||
-        !copy_text(line, "response", &r->text, err) ||
+        !copy_bytes(line, "response", &r->text, &r->text_bytes, err) ||
         !xr_json_get_int(line->json, line->json->root, "sample", &sample, err)) {
         return false;
     }
     r->sample = (int)sample;
-    r->text_bytes = strlen(r->text);
     r->truncated = strcmp(r->finish, "length") == 0;
     return xr_json_get_bool(line->json, line->json->root, "truncated", &r->truncated, err);
 }

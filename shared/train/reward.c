@@ -50,4 +50,5 @@ void xr_reward_settle(const XrRewardSettings *s, XrRollout *r) {
         double over = (double)(r->count - free_of_charge) / (double)s->buffer;
         r->reward -= XR_MIN(over, 1.0);
     }
+    r->reward = (double)(float)r->reward; // samples.jsonl has the digits of an f32
 }

@@ -41,10 +41,14 @@ bool xr_sampler_create(XrSampler *out, const XrChatModel *m, const XrRunConfig *
     r->max_new_tokens = config->max_completion_length;
     r->think.budget = config->think_budget;
     r->think.answer_budget = config->answer_budget;
-    int32_t *stop = xr_malloc(sizeof *stop * XR_MAX_EOS);
-    r->stop_id_count = m->generation.eos_count;
-    for (int i = 0; i < r->stop_id_count; i++) stop[i] = (int32_t)m->generation.eos[i];
-    r->stop_ids = stop;
+    for (int i = 0; i < m->generation.eos_count; i++) {
+        out->stop[r->stop_id_count++] = (int32_t)m->generation.eos[i];
+    }
+    const XrConfig *c = &m->model->config;
+    const int64_t pictures[] = {c->image_token, c->video_token};
+    for (size_t i = 0; c->has_vision && i < XR_COUNT(pictures); i++) {
+        if (pictures[i] >= 0) out->suppress[r->suppress_count++] = (int32_t)pictures[i];
+    }
     if (xr_engine_create(&out->engine, m->model, m->tokenizer, &settings, err)) return true;
     xr_sampler_free(out);
     return false;
@@ -52,7 +56,6 @@ bool xr_sampler_create(XrSampler *out, const XrChatModel *m, const XrRunConfig *
 
 void xr_sampler_free(XrSampler *sampler) {
     xr_engine_free(sampler->engine);
-    free((void *)sampler->request.stop_ids);
     *sampler = (XrSampler){0};
 }
 
@@ -97,6 +100,8 @@ static bool add_group(XrSampler *s, XrRolloutGroup *g, int samples, XrError *err
     g->prompt = xr_malloc(sizeof *g->prompt * (size_t)q->prompt_count);
     memcpy(g->prompt, q->prompt, sizeof *g->prompt * (size_t)q->prompt_count);
     XrRequest request = s->request;
+    request.stop_ids = s->stop;
+    request.suppress = s->suppress;
     request.id = g->number;
     request.prompt = g->prompt;
     request.prompt_count = g->prompt_count;

@@ -1,0 +1,80 @@
+#include "tests/support/processes.h"
+
+#include "shared/base/file.h"
+#include "tests/support/runs.h"
+#include "tests/support/test.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+// The program that was built beside the tests.
+static void program_path(char *out, size_t bytes) {
+    ssize_t length = readlink("/proc/self/exe", out, bytes - 1);
+    assert_true(length > 0);
+    out[length] = '\0';
+    char *slash = strrchr(out, '/');
+    snprintf(slash + 1, bytes - (size_t)(slash + 1 - out), "xreasoner");
+}
+
+pid_t xr_test_start(const char *const *arguments) {
+    char program[4096], *log = xr_path_join(xr_test_scratch(), "log");
+    const char *all[64] = {"xreasoner"};
+    for (int i = 0; i < 62 && arguments[i]; i++) all[i + 1] = arguments[i];
+    program_path(program, sizeof program);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+        execv(program, (char *const *)all);
+        _exit(127);
+    }
+    free(log);
+    return child;
+}
+
+int xr_test_wait(pid_t child) {
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void xr_test_log_has(const char *part) {
+    XrBuffer log = {0};
+    xr_test_read(&log, xr_test_scratch(), "log");
+    if (!strstr(log.data, part)) fail_msg("the log lacks \"%s\":\n%s", part, log.data);
+    xr_buffer_free(&log);
+}
+
+void xr_test_pause(double seconds) {
+    struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    nanosleep(&time, NULL);
+}
+
+double xr_test_now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+bool xr_test_holds(const char *folder, const char *name) {
+    char *path = xr_path_join(folder, name);
+    bool there = xr_path_exists(path);
+    free(path);
+    return there;
+}
+
+void xr_test_same_file(const char *a, const char *b, const char *name) {
+    XrBuffer one = {0}, other = {0};
+    xr_test_read(&one, a, name);
+    xr_test_read(&other, b, name);
+    if (one.length != other.length || memcmp(one.data, other.data, one.length) != 0) {
+        fail_msg("%s differs between %s and %s", name, a, b);
+    }
+    xr_buffer_free(&one);
+    xr_buffer_free(&other);
+}
