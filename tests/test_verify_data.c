@@ -9,6 +9,7 @@
 #include "shared/verify/verify.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 enum { MAX_LINE = 1 << 20 };
 
@@ -201,6 +202,67 @@ static void letters_of_mmlu_pro(void **state) {
     xr_verifier_free(verifier);
 }
 
+// Whether two options have the same text, case aside: then a text names neither.
+static bool has_twins(const XrSpan *options, int count) {
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < i; k++) {
+            if (options[i].bytes == options[k].bytes &&
+                strncasecmp(options[i].data, options[k].data, options[i].bytes) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+// The options of every question, named by letter and text in ways that are right and ways that are
+// not.
+static void check_forms(XrVerifier *verifier, const cJSON *row, Tally *tally) {
+    static const struct {
+        const char *form; // L, T: the right letter and text; l, t: those of the option after it
+        int score;
+    } forms[] = {{"(L)", 1},  {"L: T", 1},           {"T", 1}, {"L. t", 0}, {"t", 0},
+                 {"l: T", 0}, {"(L) T, or (l) t", 0}};
+    XrSpan options[XR_VERIFY_MOST_OPTIONS];
+    int count = options_of(row, options);
+    int gold = text_of(row, "answer")[0] - 'A', next = (gold + 1) % count;
+    if (has_twins(options, count)) return;
+    XrVerifyResult result = {0};
+    bool agrees = true;
+    for (size_t f = 0; f < XR_COUNT(forms) && agrees; f++) {
+        XrBuffer answer = {0};
+        for (const char *at = forms[f].form; *at; at++) {
+            if (*at == 'L' || *at == 'l')
+                xr_buffer_byte(&answer, (char)('A' + (*at == 'L' ? gold : next)));
+            else if (*at == 'T')
+                xr_buffer_append(&answer, options[gold].data, options[gold].bytes);
+            else if (*at == 't')
+                xr_buffer_append(&answer, options[next].data, options[next].bytes);
+            else
+                xr_buffer_byte(&answer, *at);
+        }
+        XrVerifyRequest request = {.gold = xr_span_of(text_of(row, "answer")),
+                                   .answer = xr_span(answer.data, answer.length),
+                                   .options = options,
+                                   .option_count = count};
+        xr_verify(verifier, &request, &result);
+        agrees = result.score == forms[f].score;
+        xr_buffer_free(&answer);
+    }
+    char id[32];
+    snprintf(id, sizeof id, "%d", cJSON_GetObjectItemCaseSensitive(row, "question_id")->valueint);
+    count_row(tally, id, agrees, &result);
+    xr_verify_result_free(&result);
+}
+
+static void options_of_mmlu_pro_in_every_form(void **state) {
+    Rows rows = rows_of("mmlu-pro/test.jsonl");
+    Tally tally = {.set = "mmlu-pro-options", .listed = listed_ids("mmlu-pro-options")};
+    XrVerifier *verifier = xr_verifier_create(NULL);
+    while (next_row(&rows)) check_forms(verifier, rows.json.root, &tally);
+    check_tally(&tally);
+    xr_verifier_free(verifier);
+}
+
 static void labelled_solutions_of_gsm8k(void **state) {
     static const char *const systems[] = {"6b_finetuning", "6b_verification", "175b_finetuning",
                                           "175b_verification"};
@@ -273,6 +335,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(short_pairs_of_every_kind),
         cmocka_unit_test(letters_of_mmlu_pro),
+        cmocka_unit_test(options_of_mmlu_pro_in_every_form),
         cmocka_unit_test(labelled_solutions_of_gsm8k),
         cmocka_unit_test(verdicts_of_mathvision_gemini),
         cmocka_unit_test(verdicts_of_mathvision_qwen),

@@ -2,6 +2,7 @@
 #include "shared/verify/choice.h"
 
 #include "shared/base/error.h"
+#include "shared/base/memory.h"
 #include "shared/verify/choice_label.h"
 #include "shared/verify/text_answer.h"
 
@@ -95,6 +96,36 @@ int xr_options_find(XrOptions *options, XrSpan text, bool *several) {
     return found;
 }
 
+// Whether a text may end at `at`: at the end, before a space, or before a mark that a space
+// follows.
+static bool ends_text(XrSpan text, size_t at) {
+    if (at >= text.bytes || text.data[at] == ' ') return true;
+    while (at < text.bytes && text.data[at] && strchr(".,;:)", text.data[at])) at++;
+    return at >= text.bytes || text.data[at] == ' ';
+}
+
+// The option in whose spelling a plain text begins, case and the like aside; -1 for none. (What
+// follows may hold digits, and texts with digits are folded otherwise than words.)
+static int find_spelled_prefix(XrOptions *options, XrSpan text) {
+    int found = -1;
+    size_t longest = 0;
+    XrBuffer plain = {0}, folded = {0};
+    for (int i = 0; i < options->count; i++) {
+        XrSpan option = folded_option(options, i);
+        xr_buffer_clear(&plain);
+        xr_buffer_clear(&folded);
+        xr_plain_text(options->texts[i], &plain);
+        if (!option.bytes || plain.length <= longest || !ends_text(text, plain.length)) continue;
+        xr_fold_text(xr_span_cut(text, 0, plain.length), &folded);
+        if (!xr_span_equal(option, xr_span(folded.data, folded.length))) continue;
+        found = i;
+        longest = plain.length;
+    }
+    xr_buffer_free(&plain);
+    xr_buffer_free(&folded);
+    return found;
+}
+
 // The option with whose text `text` begins: the longest one, or -1.
 static int find_prefix(XrOptions *options, XrSpan text) {
     int found = -1;
@@ -106,12 +137,12 @@ static int find_prefix(XrOptions *options, XrSpan text) {
         XrSpan option = folded_option(options, i);
         if (!option.bytes || option.bytes > folded.length || option.bytes <= longest) continue;
         if (memcmp(option.data, folded.data, option.bytes) != 0) continue;
-        if (option.bytes < folded.length && folded.data[option.bytes] != ' ') continue;
+        if (!ends_text(xr_span(folded.data, folded.length), option.bytes)) continue;
         found = i;
         longest = option.bytes;
     }
     xr_buffer_free(&folded);
-    return found;
+    return found >= 0 ? found : find_spelled_prefix(options, text);
 }
 
 // ---- reading ----
@@ -194,38 +225,59 @@ static bool denies(XrSpan rest) {
     return false;
 }
 
+static XrSpan skip_any(XrSpan text, const char *marks) {
+    while (text.bytes && text.data[0] && (xr_is_space(text.data[0]) || strchr(marks, text.data[0])))
+        text.data++, text.bytes--;
+    return xr_span_trim(text);
+}
+
+// The option whose text follows the letter of option `index`, or begins what follows it; -1 for
+// none. Where several options have that text, the letter's own one if it is among them. `*whole`:
+// nothing more follows.
+static int find_beside(XrOptions *options, XrSpan rest, int index, bool *whole) {
+    bool several = false;
+    int same = xr_options_find(options, rest, &several);
+    *whole = same >= 0;
+    if (!several) return same >= 0 ? same : find_prefix(options, rest);
+    XrBuffer folded = {0};
+    fold(options, rest, &folded);
+    bool own = xr_span_equal(folded_option(options, index), xr_span(folded.data, folded.length));
+    xr_buffer_free(&folded);
+    return own ? index : same;
+}
+
+// Whether an option's own text, with which `rest` begins, goes on with "or" and another option.
+static bool goes_on_with_another(XrOptions *options, XrSpan rest, int index) {
+    xr_buffer_clear(&options->scratch);
+    xr_plain_text(options->texts[index], &options->scratch);
+    XrSpan more = xr_span_cut(rest, XR_MIN(options->scratch.length, rest.bytes), rest.bytes);
+    if (offers_another(more, options->count, index)) return true;
+    more = skip_any(more, ",;.");
+    size_t word = xr_span_word_at(more, 0, "or") ? 2 : xr_span_word_at(more, 0, "and") ? 3 : 0;
+    int other = word ? find_prefix(options, xr_span_cut(more, word, more.bytes)) : -1;
+    return other >= 0 && other != index;
+}
+
 // What follows a single letter: nothing, the option's text, another option's text, other words.
+// What parts the letter from the text is taken off with care, since a text may begin with a minus
+// sign.
 static void judge_rest(XrOptions *options, XrSpan rest, int index, XrChoice *out) {
-    if (denies(rest)) {
-        *out = (XrChoice){.status = XR_CHOICE_NONE};
-        return;
-    }
-    while (rest.bytes && (xr_is_space(rest.data[0]) || strchr(".:,;-*", rest.data[0])) &&
-           rest.data[0])
-        rest.data++, rest.bytes--;
-    rest = xr_span_trim(rest);
-    out->rest = rest;
-    if (!rest.bytes) return;
+    XrSpan bare = skip_any(rest, ".:,;-*");
+    rest = skip_any(rest, ":*");
+    out->rest = bare;
+    if (!bare.bytes) return;
     if (options->count) {
-        bool several = false;
-        int same = xr_options_find(options, rest, &several);
-        int begins = same >= 0 ? same : find_prefix(options, rest);
-        if (several) {
-            // more than one option has this text: it agrees if the letter's own option does
-            XrBuffer folded = {0};
-            fold(options, rest, &folded);
-            bool own =
-                xr_span_equal(folded_option(options, index), xr_span(folded.data, folded.length));
-            xr_buffer_free(&folded);
-            begins = own ? index : begins;
-        }
-        out->by_text = begins == index;
-        if (begins >= 0 && begins != index) out->status = XR_CHOICE_CONFLICT;
-        if (same == index) return;
+        bool whole = false;
+        int found = find_beside(options, rest, index, &whole);
+        if (found < 0 && bare.bytes < rest.bytes) found = find_beside(options, bare, index, &whole);
+        out->by_text = found == index;
+        if (found >= 0 && found != index) out->status = XR_CHOICE_CONFLICT;
+        if (found == index && whole) return;
     }
-    if (out->status == XR_CHOICE_READ && offers_another(rest, options->count, index)) {
-        out->status = XR_CHOICE_SEVERAL;
-    }
+    if (!out->by_text && denies(bare)) *out = (XrChoice){.status = XR_CHOICE_NONE};
+    bool another = out->by_text ? goes_on_with_another(options, rest, index)
+                                : offers_another(bare, options->count, index);
+    if (out->status == XR_CHOICE_READ && another) out->status = XR_CHOICE_SEVERAL;
 }
 
 // "ulnar nerve (B)", "the vagus, option B": a text before its letter.
@@ -311,7 +363,11 @@ static void read_labelled(XrOptions *options, XrSpan text, const XrLabel *label,
         out->rest = after;
         return;
     }
-    if (label->lower && !label->enclosed && !after.bytes && options->count) {
+    if (own >= 0 && !several && after.bytes > 3) {
+        out->status = XR_CHOICE_CONFLICT;
+        return;
+    }
+    if (label->lower && !after.bytes && options->count) {
         int named = xr_options_find(options, text, &several);
         if (named >= 0 && named != label->index) out->status = XR_CHOICE_CONFLICT;
     }
@@ -326,9 +382,12 @@ void xr_choice_read(XrOptions *options, XrSpan answer, XrChoice *out) {
     xr_buffer_clear(&options->plain);
     xr_plain_text(answer, &options->plain);
     XrSpan text = xr_span_trim(xr_span(options->plain.data, options->plain.length));
-    while (text.bytes && strchr(".,;:!'\"", text.data[text.bytes - 1]) && text.data[text.bytes - 1])
+    while (text.bytes && strchr(".,;:!", text.data[text.bytes - 1]) && text.data[text.bytes - 1])
         text.bytes--;
-    while (text.bytes && (text.data[0] == '\'' || text.data[0] == '"')) text.data++, text.bytes--;
+    XrSpan quoted = text;
+    while (text.bytes > 2 && (text.data[0] == '\'' || text.data[0] == '"') &&
+           text.data[text.bytes - 1] == text.data[0])
+        text = xr_span_cut(text, 1, text.bytes - 1);
     if (!text.bytes) return;
     XrLabel label;
     size_t lead = xr_skip_lead(text, 0);
@@ -339,7 +398,8 @@ void xr_choice_read(XrOptions *options, XrSpan answer, XrChoice *out) {
         labelled = options->count && xr_options_find(options, rest, &several) == label.index;
     }
     if (options->count && text.bytes > (labelled ? label.end : 0)) {
-        read_text(options, text, out);
+        read_text(options, quoted, out);
+        if (out->status == XR_CHOICE_NONE) read_text(options, text, out);
         if (out->status != XR_CHOICE_NONE) return;
     }
     if (labelled) {

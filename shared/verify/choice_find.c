@@ -36,7 +36,8 @@ bool xr_choice_is_bare(XrSpan line) {
     XrSpan text = xr_span_trim(xr_span(plain.data, plain.length));
     size_t lead = xr_skip_lead(text, 0);
     bool bare = true;
-    if (lead && xr_read_label(text, lead, 0, true, &label) && label.end < text.bytes) {
+    if (lead && xr_read_label(text, lead, 0, true, &label) && label.end < text.bytes &&
+        (!label.lower || label.enclosed)) {
         char before = text.data[label.end - 1];
         bare = before == '.' || before == ':';
     }

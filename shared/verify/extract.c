@@ -4,7 +4,13 @@
 #include "shared/verify/extract_phrase.h"
 #include "shared/verify/extract_scan.h"
 
-enum { MAX_WHOLE = 300, MOST_WORDS_OF_VALUE = 4, MOST_WORDS_OF_TEXT = 12, MOST_LEVELS = 4 };
+enum {
+    MAX_WHOLE = 300,
+    MAX_OPTION = 2000,
+    MOST_WORDS_OF_VALUE = 4,
+    MOST_WORDS_OF_TEXT = 12,
+    MOST_LEVELS = 4
+};
 
 const char *xr_extract_method_name(XrExtractMethod method) {
     static const char *const names[] = {"none",
@@ -97,7 +103,7 @@ static bool take_ending(XrSpan text, const XrExtractRules *rules, bool negated, 
         bool sentences = xr_last_sentence(line).bytes < line.bytes;
         if (single && sentences && xr_choice_conclusion(text, &found.value))
             return took(out, XR_EXTRACT_OPTION, found.value);
-        if (single && line.bytes <= MAX_WHOLE && xr_choice_begins_line(line)) {
+        if (single && line.bytes <= MAX_OPTION && xr_choice_begins_line(line)) {
             return took(out, XR_EXTRACT_WHOLE, line);
         }
         if (xr_choice_last_line(text, &found.value))
@@ -116,7 +122,7 @@ static bool take_ending(XrSpan text, const XrExtractRules *rules, bool negated, 
         }
     }
     size_t words = rules->text ? MOST_WORDS_OF_TEXT : MOST_WORDS_OF_VALUE;
-    bool fits = rules->choice ? line.bytes <= MAX_WHOLE && xr_choice_is_bare(line)
+    bool fits = rules->choice ? line.bytes <= MAX_OPTION && xr_choice_is_bare(line)
                               : xr_count_words(line) <= words && line.bytes <= MAX_WHOLE;
     if (!single || !line.bytes || !fits || negated) return false;
     return took(out, XR_EXTRACT_WHOLE, xr_strip_marks(line));

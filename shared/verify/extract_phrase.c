@@ -92,6 +92,12 @@ static bool is_label(XrSpan so_far) {
     return so_far.bytes == 1 && xr_is_letter(so_far.data[0]);
 }
 
+// Whether the full stop at `at` ends a single capital letter: an option's, or one of a name's.
+static bool ends_initial(XrSpan text, size_t at) {
+    return at > 0 && xr_is_upper(text.data[at - 1]) &&
+           (at == 1 || xr_is_space(text.data[at - 2]) || is_mark(text.data[at - 2]));
+}
+
 // Whether a sentence ends with the full stop at `at`.
 static bool ends_sentence(XrSpan text, size_t at) {
     if (text.data[at] == '?') return true;
@@ -128,9 +134,10 @@ static size_t line_value_end(XrSpan text, size_t from, bool choice, bool *cut) {
         else if (c == '$')
             dollars = !dollars && !is_currency(text, at);
         if (depth || dollars || c == '\\') continue;
-        bool stop = ends_sentence(text, at) && !(choice && is_label(xr_span_cut(text, from, at)));
+        bool label = choice && (is_label(xr_span_cut(text, from, at)) || ends_initial(text, at));
+        bool stop = !label && ends_sentence(text, at);
         stop |=
-            at > from &&
+            !choice && at > from &&
             (text.data[at - 1] == ' ' || text.data[at - 1] == ',' || text.data[at - 1] == '(') &&
             explains_at(text, at);
         if (!stop) continue;
@@ -215,9 +222,9 @@ static size_t skip_words(XrSpan text, size_t at, const char *const *words, size_
 
 // The end of a verb or sign that makes a statement of what went before, or XR_NOT_FOUND.
 static size_t verb_end(XrSpan text, size_t at) {
-    static const char *const verbs[] = {
-        "is",     "are",    "was",       "would be", "should be",    "must be", "will be",
-        "can be", "equals", "has to be", "becomes",  "therefore is", "thus is"};
+    static const char *const verbs[] = {"is",        "are",     "would be",     "should be",
+                                        "must be",   "will be", "can be",       "equals",
+                                        "has to be", "becomes", "therefore is", "thus is"};
     static const char *const fillers[] = {
         "therefore", "thus",          "then",  "simply",   "just",        "indeed",  "clearly",
         "also",      "now",           "hence", "given by", "equal to",    "exactly", "option",

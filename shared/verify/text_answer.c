@@ -10,7 +10,7 @@
 static bool only_words(XrSpan plain) {
     for (size_t i = 0; i < plain.bytes; i++) {
         char c = plain.data[i];
-        if (xr_is_digit(c) || (c && strchr("\\=<>^+|", c))) return false;
+        if (xr_is_digit(c) || (c && strchr("\\=<>^+|~*", c))) return false;
     }
     return true;
 }

@@ -112,6 +112,15 @@ static void plain_wide(Plain *p) {
     if (c) xr_buffer_append(p->out, bytes, (size_t)xr_utf8_encode(c, bytes));
 }
 
+// Whether the tilde at `at` is TeX's space ("2~\mathrm{cm}", "Fig.~1") rather than a sign of its
+// own.
+static bool is_tie(XrSpan text, size_t at) {
+    char before = at > 0 ? text.data[at - 1] : ' ',
+         after = at + 1 < text.bytes ? text.data[at + 1] : ' ';
+    return after == '\\' || after == '~' || xr_is_letter(before) || xr_is_digit(before) ||
+           (before && strchr(".,{}$", before));
+}
+
 void xr_plain_text(XrSpan text, XrBuffer *out) {
     text = xr_span_trim(text);
     while (text.bytes && (text.data[0] == '*' || text.data[0] == '_')) text.data++, text.bytes--;
@@ -139,7 +148,7 @@ void xr_plain_text(XrSpan text, XrBuffer *out) {
         else if (c == '*' && xr_span_has_at(text, p.at, "**"))
             p.at += 2;
         else
-            xr_buffer_byte(out, c == '~' ? ' ' : c), p.at++;
+            xr_buffer_byte(out, c == '~' && is_tie(text, p.at) ? ' ' : c), p.at++;
     }
 }
 
