@@ -147,6 +147,7 @@ static bool conversations_convert(const XrJson *json, const cJSON *row, XrExampl
         last = text_of(turn, "value");
     }
     bool thoughts = last && strstr(last, "<|begin_of_thought|>");
+    if (!cJSON_IsArray(turns) || !last) return wrong(json, "conversations", "a list of turns", err);
     if (thoughts && cJSON_GetArraySize(turns) == 2) {
         out->question = xr_strdup(text_of(turns->child, "value"));
         out->response = open_thoughts_answer(last);

@@ -48,8 +48,9 @@ static bool find_elements(XrRows *r, size_t at, XrError *err) {
     int64_t line = 1, first_line = 0, depth = 0;
     size_t first = 0;
     bool in_string = false, closed = false, any = false;
-    for (size_t i = 0; i < at; i++) line += text[i] == '\n';
-    for (size_t i = at; i < r->file.bytes && !closed; i++) {
+    for (size_t k = 0; k < at; k++) line += text[k] == '\n';
+    size_t i = at;
+    for (; i < r->file.bytes && !closed; i++) {
         char c = text[i];
         line += c == '\n';
         if (in_string) {
@@ -77,7 +78,12 @@ static bool find_elements(XrRows *r, size_t at, XrError *err) {
             depth--;
         closed = depth == 0;
     }
-    return closed || unbalanced(r, line, err);
+    if (!closed) return unbalanced(r, any ? first_line : line, err);
+    while (i < r->file.bytes && is_space((unsigned char)text[i])) line += text[i++] == '\n';
+    return i == r->file.bytes || xr_fail(err, XR_ERR_INPUT,
+                                         "%s:%lld: something follows the JSON array; the file must "
+                                         "be one array, or one row a line",
+                                         r->path, (long long)line);
 }
 
 bool xr_rows_open(XrRows *out, const char *path, XrError *err) {
