@@ -47,6 +47,59 @@ static void kinds(void **state) {
     assert_int_equal(wrong, 0);
 }
 
+// tests/verify_math_pairs.tsv: lines of "=" or "!", gold and answer with tabs between.
+static void hand_made_pairs(void **state) {
+    XrBuffer text = {0};
+    XrError err;
+    assert_true(xr_file_read(xr_test_source("tests/verify_math_pairs.tsv"), 1 << 20, &text, &err));
+    int pairs = 0, failures = 0;
+    char *rest = text.data;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        if (*line == '#' || !*line) continue;
+        const char *sign = strsep(&line, "\t"), *gold = strsep(&line, "\t"), *answer = line;
+        assert_non_null(answer);
+        XrVerdict verdict = compare(gold, answer);
+        bool right = (verdict == XR_VERDICT_EQUAL) == (*sign == '=');
+        if (!right)
+            print_message("%s %s | %s gave %s\n", sign, gold, answer, xr_verdict_name(verdict));
+        failures += !right;
+        pairs++;
+    }
+    xr_buffer_free(&text);
+    assert_true(pairs > 300);
+    assert_int_equal(failures, 0);
+}
+
+// Every text is equal to itself, and exact kinds are equal both ways round or neither way.
+static void reflexive_and_symmetric(void **state) {
+    XrBuffer text = {0};
+    XrError err;
+    assert_true(xr_file_read(xr_test_source("tests/verify_math_pairs.tsv"), 1 << 20, &text, &err));
+    char *rest = text.data;
+    int failures = 0;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        if (*line == '#' || !*line) continue;
+        strsep(&line, "\t");
+        const char *gold = strsep(&line, "\t"), *answer = line;
+        assert_int_equal(compare(gold, gold), XR_VERDICT_EQUAL);
+        assert_int_equal(compare(answer, answer), XR_VERDICT_EQUAL);
+        XrMathKind first = xr_math_kind(math, gold, strlen(gold), NULL);
+        XrMathKind second = xr_math_kind(math, answer, strlen(answer), NULL);
+        // Decimals round one way only; equations are solved, sentences cut short for the gold
+        // alone.
+        bool exact = first == second && (first == XR_MATH_EXPRESSION || first == XR_MATH_MATRIX ||
+                                         first == XR_MATH_INTERVAL || first == XR_MATH_INEQUALITY);
+        bool one = compare(gold, answer) == XR_VERDICT_EQUAL,
+             other = compare(answer, gold) == XR_VERDICT_EQUAL;
+        if (exact && one != other) {
+            print_message("not symmetric: %s | %s\n", gold, answer);
+            failures++;
+        }
+    }
+    xr_buffer_free(&text);
+    assert_int_equal(failures, 0);
+}
+
 static void hard_pairs(void **state) {
     int wrong, refused = run_file(xr_test_data("verify/hardverify-dev.jsonl"), &wrong);
     print_message("hard pairs: %d right ones refused, %d wrong ones accepted\n", refused, wrong);
@@ -95,8 +148,9 @@ static int tear_down(void **state) {
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds), cmocka_unit_test(hard_pairs),
-                                       cmocka_unit_test(documented_examples)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds), cmocka_unit_test(hard_pairs), cmocka_unit_test(hand_made_pairs),
+        cmocka_unit_test(reflexive_and_symmetric), cmocka_unit_test(documented_examples)};
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -50,8 +50,11 @@ void xr_math_explain(XrMath *math, const char *format, ...) {
 
 bool xr_math_late(XrMath *math) {
     if (math->work.over) return true;
+    // The clock is dear: it is read after every 200 units of work or 32 questions.
+    if (math->looked_at - math->work.left < 200 && ++math->looks % 32) return false;
+    math->looked_at = math->work.left;
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     double spent = (double)(now.tv_sec - math->start.tv_sec) * 1e3 +
                    (double)(now.tv_nsec - math->start.tv_nsec) * 1e-6;
     if (spent > math->options.max_milliseconds) math->work.over = true;
@@ -63,7 +66,8 @@ void xr_math_begin(XrMath *math, const XrMathOptions *options, XrBuffer *explain
     if (math->options.max_milliseconds <= 0) math->options.max_milliseconds = 20;
     math->explain = explain;
     math->work = (XrWork){.left = WORK};
-    clock_gettime(CLOCK_MONOTONIC, &math->start);
+    math->looked_at = math->work.left;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &math->start);
     xr_exprs_reset(&math->exprs);
 }
 
@@ -72,13 +76,20 @@ static bool is_padding(char c) {
     return c == ' ' || c == '$' || c == '\n' || c == '\t' || c == '\r';
 }
 
+// Steps over padding; says whether there was some between two digits, where it does count.
+static bool skip_padding(const char *text, size_t bytes, size_t *at) {
+    size_t from = *at;
+    while (*at < bytes && is_padding(text[*at])) ++*at;
+    return *at > from && from && *at < bytes && isdigit((unsigned char)text[from - 1]) &&
+           isdigit((unsigned char)text[*at]);
+}
+
 static bool same_text(const char *a, size_t a_bytes, const char *b, size_t b_bytes) {
     size_t i = 0, j = 0;
     for (;;) {
-        while (i < a_bytes && is_padding(a[i])) i++;
-        while (j < b_bytes && is_padding(b[j])) j++;
+        bool apart = skip_padding(a, a_bytes, &i), other = skip_padding(b, b_bytes, &j);
         if (i == a_bytes || j == b_bytes) return i == a_bytes && j == b_bytes;
-        if (a[i++] != b[j++]) return false;
+        if (apart != other || a[i++] != b[j++]) return false;
     }
 }
 
@@ -116,12 +127,14 @@ static bool only_letters(const XrBuffer *text) {
     return count >= 3;
 }
 
-static XrTruth words_same(XrMath *math) {
+// A gold that is no text is equal to a text only if that has the same characters.
+static XrTruth words_same(XrMath *math, bool text) {
     XrExpr *gold = xr_math_words(&math->exprs, &math->tokens, math->gold.data, math->gold.length);
     XrExpr *answer =
         xr_math_words(&math->exprs, &math->tokens, math->answer.data, math->answer.length);
     if (!gold || !answer) return XR_FALSE;
     xr_math_explain(math, "as words: \"%.80s\" and \"%.80s\"", gold->name, answer->name);
+    if (!text) return strcmp(gold->name, answer->name) ? XR_FALSE : XR_TRUE;
     return xr_words_same(gold->name, answer->name);
 }
 
@@ -192,6 +205,30 @@ static XrTruth renamed_same(XrMath *math, const XrParse *g, const XrParse *a) {
     return XR_FALSE;
 }
 
+// A family of angles may start elsewhere or run the other way: k becomes s ± k.
+static XrTruth shifted_family_same(XrMath *math, const XrParse *g, const XrParse *a) {
+    bool gold[XR_EXPR_SYMBOLS] = {false}, answer[XR_EXPR_SYMBOLS] = {false};
+    used_symbols(math, g->root, gold);
+    used_symbols(math, a->root, answer);
+    int k = -1, n = -1;
+    for (int i = 0; i < XR_EXPR_SYMBOLS; i++) {
+        if (gold[i] && one_of(math->exprs.symbols[i], "knmlt")) k = k < 0 ? i : XR_EXPR_SYMBOLS;
+        if (answer[i] && one_of(math->exprs.symbols[i], "knmlt")) n = n < 0 ? i : XR_EXPR_SYMBOLS;
+    }
+    bool angles = xr_expr_has_op(g->root, XR_E_PI) || xr_expr_has_op(g->root, XR_E_DEGREES);
+    if (!angles || k < 0 || n < 0 || k == XR_EXPR_SYMBOLS || n == XR_EXPR_SYMBOLS) return XR_FALSE;
+    XrExprs *e = &math->exprs;
+    for (int s = -4; s <= 5; s++) {
+        XrExpr *symbol = xr_expr_new(e, XR_E_SYMBOL, 0);
+        symbol->id = (uint16_t)k;
+        if (s & 1) symbol = xr_expr_1(e, XR_E_NEG, symbol);
+        XrExpr *by = xr_expr_2(e, XR_E_ADD, symbol, xr_expr_number(e, s >> 1));
+        if (xr_math_same(math, g->root, xr_expr_substitute(e, a->root, n, by)) == XR_TRUE)
+            return XR_TRUE;
+    }
+    return XR_FALSE;
+}
+
 // ---- readings ----
 
 static void explain_trees(XrMath *math, const XrParse *g, const XrParse *a) {
@@ -228,9 +265,11 @@ static XrTruth read_and_compare(XrMath *math, unsigned gold_reading, unsigned an
         a->status == XR_PARSE_EMPTY)
         return XR_UNDECIDED;
     explain_trees(math, g, a);
-    if (g->status == XR_PARSE_TEXT || a->status == XR_PARSE_TEXT) return words_same(math);
+    if (g->status == XR_PARSE_TEXT || a->status == XR_PARSE_TEXT)
+        return words_same(math, g->status == XR_PARSE_TEXT);
     XrTruth truth = xr_math_same(math, g->root, a->root);
-    if (truth != XR_TRUE && !xr_math_late(math) && renamed_same(math, g, a) == XR_TRUE)
+    if (truth != XR_TRUE && !xr_math_late(math) &&
+        (renamed_same(math, g, a) == XR_TRUE || shifted_family_same(math, g, a) == XR_TRUE))
         truth = XR_TRUE;
     return with_clauses(math, g, a, truth);
 }
@@ -296,6 +335,6 @@ XrVerdict xr_math_compare(XrMath *math, const char *gold, size_t gold_bytes, con
     if (!gold_valid) return XR_VERDICT_UNPARSED_GOLD;
     if (!answer_valid) return XR_VERDICT_UNPARSED;
     if (only_letters(&math->gold) && only_letters(&math->answer))
-        return words_same(math) == XR_TRUE ? XR_VERDICT_EQUAL : XR_VERDICT_DIFFERENT;
+        return words_same(math, true) == XR_TRUE ? XR_VERDICT_EQUAL : XR_VERDICT_DIFFERENT;
     return decide(math);
 }

@@ -20,7 +20,7 @@ void xr_math_thread_end(void);
 
 typedef struct XrMathOptions {
     double relative_tolerance; // 0: the rounding rules alone; otherwise numbers within it are equal
-    double max_milliseconds;   // of one comparison; over it the verdict is over_limit. 0: 20
+    double max_milliseconds;   // of processor time, the last resort; over it: over_limit. 0: 20
     uint64_t seed;             // of the random points
     bool strict_decimals;      // the answer must show every digit that a decimal gold shows
 } XrMathOptions;

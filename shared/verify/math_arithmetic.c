@@ -22,6 +22,7 @@ bool xr_parse_starts_factor(const XrParser *p) {
         case '(':
             return !(xr_token(p, 1)->type == XR_T_BUILD && xr_token(p, 1)->id == XR_B_BMOD);
         case '[':
+            return !xr_closes_outward(p);
         case '{':
         case XR_M_LBRACE:
         case XR_M_LFLOOR:
@@ -198,6 +199,15 @@ static XrExpr *plus_minus(XrParser *p, XrExpr *left, XrExpr *right, Sign sign) {
     return node;
 }
 
+// The minus of a quantity, a percentage or an angle belongs to its number.
+static XrExpr *negate(XrParser *p, XrExpr *node) {
+    bool outside =
+        node->op == XR_E_QUANTITY || node->op == XR_E_PERCENT || node->op == XR_E_DEGREES;
+    if (!outside) return xr_expr_1(p->exprs, XR_E_NEG, node);
+    node->args[0] = xr_expr_1(p->exprs, XR_E_NEG, node->args[0]);
+    return node;
+}
+
 static XrExpr *parse_signed_term(XrParser *p) {
     if (!xr_parse_enter(p)) return xr_parse_fail(p);
     Sign sign = sign_here(p);
@@ -207,7 +217,7 @@ static XrExpr *parse_signed_term(XrParser *p) {
     XrExpr *inner = parse_signed_term(p);
     p->depth--;
     if (sign == SIGN_PLUS) return inner;
-    if (sign == SIGN_MINUS) return xr_expr_1(p->exprs, XR_E_NEG, inner);
+    if (sign == SIGN_MINUS) return negate(p, inner);
     return plus_minus(p, NULL, inner, sign);
 }
 

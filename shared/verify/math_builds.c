@@ -188,10 +188,13 @@ static XrExpr *parse_environment(XrParser *p) {
     XrExpr *node = parse_rows(p);
     p->brackets--;
     if (!p->failed) skip_environment_name(p, NULL);
-    bool system =
-        node->id == 1 && (!strncmp(name.data, "cases", 5) || !strncmp(name.data, "aligned", 7) ||
-                          !strncmp(name.data, "gathered", 8));
-    if (system) node->op = node->count == 1 ? XR_E_LIST : XR_E_AND;
+    // One column of relations is a system: equations in any order, or inequalities that all hold.
+    bool relations = node->id == 1, equations = relations;
+    for (uint32_t i = 0; i < node->count; i++) {
+        relations &= node->args[i]->op == XR_E_RELATION;
+        equations &= relations && node->args[i]->relations[0] == XR_R_EQUAL;
+    }
+    if (relations) node->op = equations ? XR_E_LIST : XR_E_AND;
     if (!strncmp(name.data, "vmatrix", 7)) node = xr_expr_function(p->exprs, XR_FN_DET, node);
     xr_buffer_free(&name);
     if (!node->count) return xr_parse_fail(p);

@@ -164,6 +164,12 @@ static XrTruth sequence_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
         if (thick && !matrices) return XR_FALSE;
         return in_order(math, gold, answer);
     }
+    // [1, 2, 3] as programs write sets; with two members it would be an interval.
+    if (gold->op == XR_E_SET && answer->op == XR_E_BRACKETS && answer->count > 2) {
+        XrExpr *members = xr_expr_copy(&math->exprs, answer);
+        members->op = XR_E_SET;
+        return xr_math_same(math, gold, members);
+    }
     if (answer->op == XR_E_SET || gold->op == XR_E_SET) return XR_FALSE;
     // (1, 2) against "1, 2" or "x = 1, y = 2": in that order.
     XrExpr *g = gold->op == XR_E_LIST ? xr_flat_list(math, gold) : gold;
@@ -374,7 +380,9 @@ static XrTruth set_or_parts(XrMath *math, XrExpr *gold, XrExpr *answer) {
         return named_same(math, gold, answer);
     XrExpr *name, *g = xr_strip_name(math, gold, &name), *a = xr_strip_name(math, answer, &name);
     if (g != gold || a != answer) return xr_math_same(math, g, a);
-    if (g->op == XR_E_UNION && a->op == XR_E_UNION) return unordered(math, g, a);
+    bool united = g->op == XR_E_UNION || a->op == XR_E_UNION; // "(0, 1) and (2, 3)" lists the parts
+    if (united && (g->op == a->op || g->op == XR_E_LIST || a->op == XR_E_LIST))
+        return unordered(math, g, a);
     if ((g->op == XR_E_AND || g->op == XR_E_OR) && g->op == a->op) return unordered(math, g, a);
     // Ends with variables: piece by piece.
     bool intervals = (g->op == XR_E_INTERVAL || g->op == XR_E_TUPLE || g->op == XR_E_BRACKETS) &&
@@ -391,7 +399,8 @@ static XrTruth set_or_parts(XrMath *math, XrExpr *gold, XrExpr *answer) {
         if (open[0][0] != open[1][0] || open[0][1] != open[1][1]) return XR_FALSE;
         return in_order(math, g, a);
     }
-    if (g->op == a->op && g->count == a->count && !is_list(g)) return in_order(math, g, a);
+    if (g->op == a->op && g->count && g->count == a->count && !is_list(g))
+        return in_order(math, g, a);
     return chain_same(math, g, a);
 }
 

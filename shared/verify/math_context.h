@@ -18,7 +18,9 @@ struct XrMath {
     XrBuffer *explain;     // or NULL
     ca_ctx_struct *fields; // made when first needed, made anew after many uses
     int field_uses;
-    struct timespec start;
+    struct timespec start; // processor time of the thread, so that a busy machine changes nothing
+    int64_t looked_at;     // work left when the clock was last read
+    unsigned looks;
     bool gold_side; // what is being evaluated belongs to the gold answer
 };
 

@@ -168,13 +168,13 @@ static void lex_letters(Lexer *l) {
     size_t length = l->at - start;
     const char *run = l->text + start;
     bool words = start < l->text_end || start < l->roman_end || (l->dollars && !l->in_math);
+    if (length == 1 && peek(l, 0) == '.' && (peek(l, 1) | 32) == 'm' && peek(l, 2) == '.' &&
+        ((run[0] | 32) == 'a' || (run[0] | 32) == 'p')) {
+        push(l, XR_T_WORD, (run[0] | 32) == 'a' ? XR_W_AM : XR_W_PM, start, 4);
+        l->at += 3;
+        return;
+    }
     if ((length == 1 || (length == 2 && (run[0] & 0xE0) == 0xC0)) && !words) {
-        if (peek(l, 0) == '.' && peek(l, 1) == 'm' && peek(l, 2) == '.' &&
-            (run[0] == 'a' || run[0] == 'p') && after_digit(l, start, true)) {
-            push(l, XR_T_WORD, run[0] == 'a' ? XR_W_AM : XR_W_PM, start, 4);
-            l->at += 3;
-            return;
-        }
         push_symbol(l, start, length);
         return;
     }

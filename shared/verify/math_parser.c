@@ -193,8 +193,11 @@ static bool at_end_of_sequence(const XrParser *p) {
     if (token->type == XR_T_BUILD) return token->id == XR_B_END;
     if (token->type != XR_T_MARK) return false;
     switch (token->id) {
-    case ')':
+    case '[':
+        return xr_closes_outward(p);
     case ']':
+        return p->brackets > 0; // ]1, 2[ opens with it
+    case ')':
     case '}':
     case XR_M_RBRACE:
     case XR_M_RANGLE:

@@ -46,6 +46,17 @@ static inline const char *xr_token_text(const XrParser *p, const XrToken *token)
     return p->tokens->text + token->start;
 }
 
+// Whether "[" here closes an interval, as in ]1, 2[, rather than opening one.
+static inline bool xr_closes_outward(const XrParser *p) {
+    const XrToken *next = xr_token(p, 1);
+    if (!xr_at_mark(p, '[') || !p->brackets) return false;
+    bool mark = next->type == XR_T_MARK &&
+                (next->id == XR_M_CUP || next->id == XR_M_CAP || next->id == ',' ||
+                 next->id == ')' || next->id == '}' || next->id == XR_M_SETMINUS);
+    return mark || next->type == XR_T_END || xr_is_word(next, XR_W_OR) ||
+           xr_is_word(next, XR_W_AND);
+}
+
 // Marks the parse as failed and returns some node.
 XrExpr *xr_parse_fail(XrParser *p);
 // Steps over the mark or fails.

@@ -137,6 +137,11 @@ bool xr_parse_starts_unit(const XrParser *p, const XrExpr *value) {
         return token->value == '2' || token->value == '3';
     case XR_W_SQUARE:
         return true;
+    case XR_W_QUALIFIER: {
+        const XrToken *next = xr_token(p, 1); // "5 in", not "5 in all"
+        bool last = next->type == XR_T_END || xr_is_mark(next, '^') || xr_is_mark(next, ',');
+        return token->length == 2 && unit_of(p, token) && last;
+    }
     case XR_W_UNKNOWN: {
         bool unit = unit_of(p, token) != NULL;
         bool words = token->flags & (XR_TF_TEXT | XR_TF_ROMAN);
@@ -244,9 +249,12 @@ XrExpr *xr_parse_unit(XrParser *p, XrExpr *value) {
         p->at++;
         skip_nouns(p);
         return xr_expr_1(p->exprs, XR_E_DEGREES, value);
-    case XR_W_RADIANS:
+    case XR_W_RADIANS: {
         p->at++;
-        return value;
+        XrExpr *node = xr_expr_2(p->exprs, XR_E_QUANTITY, value, xr_expr_number(p->exprs, 1));
+        node->name = "radian";
+        return node;
+    }
     case XR_W_ORDINAL:
         p->at++;
         return value;

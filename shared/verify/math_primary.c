@@ -113,6 +113,12 @@ static XrExpr *parse_brackets(XrParser *p, int opening) {
 
 static XrExpr *parse_set(XrParser *p) {
     p->at++;
+    if (xr_token(p, 0)->type == XR_T_BUILD && xr_token(p, 0)->id == XR_B_BEGIN) {
+        // \left\{ before a system of equations; \right. leaves nothing behind.
+        XrExpr *system = xr_parse_build(p);
+        if (xr_at_mark(p, XR_M_RBRACE)) p->at++;
+        return system;
+    }
     bool builder = p->builder;
     int bars = p->bars;
     p->builder = true;
@@ -212,6 +218,15 @@ static XrExpr *parse_mark(XrParser *p, int mark) {
     }
 }
 
+static bool is_this_word(const XrParser *p, const XrToken *token, const char *word) {
+    return token->type == XR_T_WORD && token->length == strlen(word) &&
+           !strncasecmp(xr_token_text(p, token), word, token->length);
+}
+
+static bool at_words(const XrParser *p, const char *first, const char *second) {
+    return is_this_word(p, xr_token(p, 0), first) && is_this_word(p, xr_token(p, 1), second);
+}
+
 static XrExpr *parse_word(XrParser *p) {
     XrToken *token = xr_token(p, 0);
     if (token->id == XR_W_DIGIT || token->id == XR_W_TENS) return xr_parse_number_words(p);
@@ -222,6 +237,16 @@ static XrExpr *parse_word(XrParser *p) {
         return xr_expr_new(p->exprs, *text == 'e' ? XR_E_EULER : XR_E_I, 0);
     }
     if (token->length == 1) return xr_parse_symbol(p);
+    if (at_words(p, "real", "numbers") || at_words(p, "real", "number")) {
+        p->at += 2;
+        XrExpr *reals = xr_expr_new(p->exprs, XR_E_NAMED_SET, 0);
+        reals->id = 'R';
+        return reals;
+    }
+    if (at_words(p, "no", "solution") || at_words(p, "no", "solutions")) {
+        p->at += 2;
+        return xr_expr_new(p->exprs, XR_E_EMPTY_SET, 0);
+    }
     if (token->id == XR_W_NONE) {
         p->at++;
         return xr_expr_new(p->exprs, XR_E_EMPTY_SET, 0);

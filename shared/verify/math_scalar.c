@@ -19,7 +19,15 @@ static XrExpr *as_quantity(XrMath *math, XrExpr *node, const XrExpr *like) {
     return quantity ? quantity : node;
 }
 
+static bool is_radian(const XrExpr *node) {
+    return node->op == XR_E_QUANTITY && !strcmp(node->name, "radian");
+}
+
 static XrTruth quantities_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
+    if (is_radian(gold) && answer->op == XR_E_DEGREES)
+        return xr_value_equal(math, gold->args[0], answer);
+    if (is_radian(answer) && gold->op == XR_E_DEGREES)
+        return xr_value_equal(math, gold, answer->args[0]);
     if (is_unit(gold) && is_unit(answer)) {
         if (strcmp(gold->name, answer->name) != 0) {
             xr_math_explain(math, "units of different kinds");

@@ -399,7 +399,6 @@ static bool convert(XrMath *math, XrExpr *node, RealSet *out) {
     }
     case XR_E_UNION:
     case XR_E_OR:
-    case XR_E_LIST:
     case XR_E_AND:
     case XR_E_INTERSECTION:
         return convert_several(math, node, out);

@@ -42,9 +42,9 @@ static void split(const char *text, Words *out) {
     while (*text) {
         size_t length = strcspn(text, " ");
         const XrWord *word = length ? xr_math_word(text, length) : NULL;
-        bool letters =
-            length > 1 || (length && strchr("abcdefghijklmnopqrstuvwxyz0123456789", *text));
-        bool skip = !length || !letters || (word && word->class == XR_W_FILLER);
+        // Signs count: only punctuation does not.
+        bool punctuation = length == 1 && strchr(",.;:!?'\"()[]{}", *text);
+        bool skip = !length || punctuation || (word && word->class == XR_W_FILLER);
         if (length == 1 && *text == 'a') skip = true;
         if (word && word->class == XR_W_STOP) out->stop = true;
         if (!skip && out->count == WORDS) {
@@ -68,13 +68,17 @@ static bool same_words(const Words *a, const Words *b) {
     return true;
 }
 
-// A gold sentence with one word of a group in it, against that word alone.
+// A gold sentence with one word of a group in it, against that word with two others at most.
 static XrTruth by_group(const Words *gold, const Words *answer) {
-    if (answer->count != 1 || gold->full || gold->stop) return XR_UNDECIDED;
+    if (answer->count > 3 || gold->full || gold->stop || answer->stop) return XR_UNDECIDED;
     for (size_t g = 0; g < XR_COUNT(groups); g++) {
-        int said = -1, found = -1, several = 0;
+        int said = -1, found = -1, several = 0, sayings = 0;
         for (int k = 0; k < 4 && groups[g][k]; k++) {
-            if (is(answer, 0, groups[g][k])) said = k;
+            for (int i = 0; i < answer->count; i++)
+                if (is(answer, i, groups[g][k])) {
+                    said = k;
+                    sayings++;
+                }
             bool here = false;
             for (int i = 0; i < gold->count; i++) here |= is(gold, i, groups[g][k]);
             if (here) {
@@ -82,7 +86,7 @@ static XrTruth by_group(const Words *gold, const Words *answer) {
                 several++;
             }
         }
-        if (said >= 0 && several == 1) return said == found ? XR_TRUE : XR_FALSE;
+        if (sayings == 1 && several == 1) return said == found ? XR_TRUE : XR_FALSE;
     }
     return XR_UNDECIDED;
 }
@@ -108,6 +112,8 @@ static XrTruth by_subject(const char *gold_text, const Words *gold, const Words 
 }
 
 XrTruth xr_words_same(const char *gold, const char *answer) {
+    if (!strcmp(gold, "dne")) gold = "does not exist";
+    if (!strcmp(answer, "dne")) answer = "does not exist";
     if (!strcmp(gold, answer)) return XR_TRUE;
     Words g, a;
     split(gold, &g);

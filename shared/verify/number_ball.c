@@ -53,7 +53,7 @@ static bool ball_quotient(const XrExpr *node, acb_t out, slong prec, const XrBal
 // x^(1/n): the real root of a real number when n is odd, the principal one otherwise.
 static bool root_of(acb_t out, const acb_t x, ulong n, slong prec, const XrBallPoint *p) {
     if (n == 0 || n > 100000) return false;
-    if (n == 1) {
+    if (n == 1 || acb_is_zero(x)) {
         acb_set(out, x);
         return true;
     }

@@ -45,17 +45,21 @@ static size_t integer_end(XrTokens *t, size_t at, int depth, bool spaced_commas)
     size_t first = digits_end(t, at), end = first;
     if (first - at > 3 || first == at || t->text[at] == '0') return first;
     bool comma = !(t->reading & XR_READ_COMMA_LIST) && (depth == 0 || spaced_commas);
-    bool used_comma = false;
+    bool used_comma = false, zero = false;
     for (;;) {
         size_t next = group_end(t, end, comma);
         if (!next) break;
-        if (t->text[end] == ',' && digit_at(t, end + 1)) used_comma = true;
+        if (t->text[end] == ',' && digit_at(t, end + 1)) {
+            used_comma = true;
+            zero |= t->text[end + 1] == '0';
+        }
         end = next;
     }
     if (!used_comma) return end;
     // A comma with another number of digits after it shows that these are members of a list.
     if (end < t->bytes && t->text[end] == ',' && digit_at(t, end + 1)) return first;
-    t->ambiguous |= XR_READ_COMMA_LIST;
+    // As members of a list they would not begin with a zero.
+    if (!zero) t->ambiguous |= XR_READ_COMMA_LIST;
     return end;
 }
 
