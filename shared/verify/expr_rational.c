@@ -185,6 +185,7 @@ static bool ring_init(Ring *r, XrMath *math, const XrExpr *a, const XrExpr *b) {
     xr_expr_symbols(a, used);
     if (b) xr_expr_symbols(b, used);
     r->count = 0;
+    r->names[0] = "x"; // a ring has one variable at least
     r->work = &math->work;
     for (int i = 0; i < XR_EXPR_SYMBOLS; i++) {
         r->index[i] = -1;
