@@ -163,8 +163,9 @@ static void judge_all(int threads, bool isolate, XrVerifyResult *results) {
         requests[i] = pair_of(golds[i], answers[i]);
         requests[i].is_response = i % 5;
     }
-    XrVerifyPoolOptions options = {
-        .threads = threads, .isolate = isolate, .verify = {.explain = true}};
+    XrVerifyPoolOptions options = {.threads = threads,
+                                   .isolate = isolate,
+                                   .verify = {.explain = true, .math = {.max_milliseconds = 2000}}};
     XrError err;
     XrVerifyPool *pool = xr_verify_pool_create(&options, &err);
     assert_non_null(pool);

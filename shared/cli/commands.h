@@ -11,6 +11,7 @@
     X(forward, "one request through the model, inputs and results written for comparison")         \
     X(tokenize, "text to token ids and back, as JSON Lines")                                       \
     X(grpo, "reinforcement learning with verifiable rewards")                                      \
+    X(report, "one page about runs: curves, tables, samples")                                      \
     X(sft, "supervised fine-tuning")                                                               \
     X(verify, "whether answers are right, as JSON Lines")
 
