@@ -69,5 +69,6 @@ void xr_bench_verify(XrBenchList *list);
 void xr_bench_text(XrBenchList *list, const char *data);
 // Whole jobs on a model's folder.
 void xr_bench_model(XrBenchList *list, const char *folder);
+void xr_bench_startup(XrBenchList *list, const char *folder);
 
 #endif

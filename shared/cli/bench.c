@@ -95,6 +95,7 @@ int xr_command_bench(int argc, char **argv) {
     const char *data = getenv("XR_DATA_DIR");
     if (data && *data) xr_bench_text(&list, data);
     if (args.model) xr_bench_model(&list, args.model);
+    if (args.model) xr_bench_startup(&list, args.model);
     int code = 0;
     if (select_cases(&list, args.filter) == 0) {
         fprintf(stderr, "xreasoner bench: no case matches %s; --list names them%s\n", args.filter,
