@@ -300,6 +300,30 @@ static void samples_equal_separate_requests(void **state) {
     close_bench(&bench);
 }
 
+// The request's id and the seed name the random numbers: the same give the same, others differ.
+static void id_and_seed_name_the_random_numbers(void **state) {
+    Bench bench;
+    open_bench(&bench, "text_only", 1);
+    XrRequest *r = add_request(&bench, "text_only.short");
+    r->sampling.temperature = 1;
+    XrRequest variants[] = {*r, *r, *r, *r};
+    variants[1].id = 77;
+    variants[2].sampling.seed = 1;
+    XrEngine *engine = make_engine(&bench, 4, 64, 64);
+    XrResponse *responses[4];
+    XrError err;
+    for (int i = 0; i < 4; i++) {
+        must(xr_engine_generate(engine, &variants[i], 1, &responses[i], &err), &err);
+    }
+    const int32_t *first = responses[0]->samples[0].ids;
+    assert_memory_not_equal(responses[1]->samples[0].ids, first, 8 * sizeof *first);
+    assert_memory_not_equal(responses[2]->samples[0].ids, first, 8 * sizeof *first);
+    assert_same(responses[3], responses[0], "again");
+    for (int i = 0; i < 4; i++) xr_response_free(responses[i]);
+    xr_engine_free(engine);
+    close_bench(&bench);
+}
+
 // The number of pages that N samples hold is that of one prompt, and their own ends.
 static void samples_share_pages(void **state) {
     Bench bench;
@@ -707,6 +731,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(schedules_of_half_weights),
         cmocka_unit_test(schedules_of_text),
         cmocka_unit_test(samples_equal_separate_requests),
+        cmocka_unit_test(id_and_seed_name_the_random_numbers),
         cmocka_unit_test(samples_share_pages),
         cmocka_unit_test(kept_cache_changes_nothing),
         cmocka_unit_test(random_run),
