@@ -20,6 +20,7 @@ typedef struct Reader {
 static void question_free(XrQuestion *q) {
     free(q->id);
     free(q->prompt);
+    free(q->messages);
     free(q->question);
     free(q->gold);
     for (int i = 0; i < q->option_count; i++) free(q->options[i]);
@@ -42,9 +43,29 @@ static char *name_of(const XrExample *example, const char *path, int64_t row) {
     return text.data;
 }
 
+// {"role": ROLE, "content": TEXT}, ...
+static char *messages_of(const XrChat *chat) {
+    XrBuffer out = {0};
+    xr_buffer_text(&out, "");
+    for (int i = 0; i < chat->count; i++) {
+        const XrChatMessage *m = &chat->messages[i];
+        XrBuffer text = {0};
+        for (int k = 0; k < m->part_count; k++) {
+            xr_buffer_append(&text, m->parts[k].text, m->parts[k].bytes);
+        }
+        xr_buffer_text(&out, i ? ", {\"role\": " : "{\"role\": ");
+        xr_buffer_json(&out, m->role, strlen(m->role));
+        xr_buffer_text(&out, ", \"content\": ");
+        xr_buffer_json(&out, text.data ? text.data : "", text.length);
+        xr_buffer_byte(&out, '}');
+        xr_buffer_free(&text);
+    }
+    return out.data;
+}
+
 // Moves what the verifier needs out of the example; the prompt's ids are copied.
-static void add_question(Reader *r, XrExample *example, const XrIds *ids, const char *path,
-                         int64_t row) {
+static void add_question(Reader *r, XrExample *example, const XrChat *chat, const XrIds *ids,
+                         const char *path, int64_t row) {
     XrQuestions *out = r->out;
     if (out->count == r->capacity) {
         r->capacity = 2 * r->capacity + 64;
@@ -56,6 +77,7 @@ static void add_question(Reader *r, XrExample *example, const XrIds *ids, const 
                       .row = row,
                       .prompt = xr_malloc(sizeof *q->prompt * ids->count),
                       .prompt_count = (int64_t)ids->count,
+                      .messages = messages_of(chat),
                       .question = example->question ? example->question : xr_strdup(""),
                       .gold = example->gold,
                       .option_count = example->option_count};
@@ -86,7 +108,7 @@ static bool read_row(Reader *r, const XrRows *rows, int64_t row, const XrFormat 
                             (XrChatOptions){.add_generation_prompt = true}, &tokens, err);
         bool over = ok && (int64_t)tokens.ids.count > r->most_tokens;
         if (over) r->out->overlong++;
-        if (ok && !over) add_question(r, &example, &tokens.ids, rows->path, row);
+        if (ok && !over) add_question(r, &example, &chat, &tokens.ids, rows->path, row);
     }
     if (!ok) xr_fail_in(err, "%s:%" PRId64, rows->path, rows->line[row]);
     xr_chat_tokens_free(&tokens);

@@ -12,6 +12,7 @@ typedef struct XrQuestion {
     int64_t row;
     int32_t *prompt; // [prompt_count] up to where the assistant begins
     int64_t prompt_count;
+    char *messages; // the conversation in transformers' form, a JSON list without its brackets
     char *question; // "" where the row is a conversation
     char *gold;
     char *options[XR_EXAMPLE_MOST_OPTIONS];

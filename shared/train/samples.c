@@ -55,8 +55,11 @@ bool xr_samples_write(XrLineFile *file, const XrTokenizer *tokenizer, const XrRo
     for (int i = 0; ok && i < g->count; i++) {
         const XrRollout *r = &g->rollouts[i];
         xr_buffer_clear(&line);
-        xr_buffer_format(&line, "{\"step\": %" PRId64, step);
-        add_word(&line, "id", g->id);
+        if (step)
+            xr_buffer_format(&line, "{\"step\": %" PRId64 ", \"id\": ", step);
+        else
+            xr_buffer_text(&line, "{\"id\": ");
+        xr_buffer_json(&line, g->id, strlen(g->id));
         xr_buffer_format(&line, ", \"sample\": %d", r->sample);
         add_text(&line, "prompt", prompt.data, prompt.length);
         add_text(&line, "response", r->text, r->text_bytes);
