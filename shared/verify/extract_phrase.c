@@ -302,6 +302,8 @@ static size_t noun_at(XrSpan text, size_t at, bool choice) {
     if (at > 0 &&
         (xr_is_letter(text.data[at - 1]) || text.data[at - 1] == '<' || text.data[at - 1] == '/'))
         return 0;
+    char second = at + 1 < text.bytes ? xr_lower(text.data[at + 1]) : 0;
+    if (second != 'n' && second != 'p' && second != 'h') return 0; // most letters end here
     static const char *const nouns[] = {"answers", "answer", "option", "choice", "ans"};
     for (int i = 0; i < 5; i++) {
         if (!xr_span_word_at(text, at, nouns[i])) continue;
@@ -330,6 +332,7 @@ bool xr_find_phrase(XrSpan text, bool choice, XrStatement *out) {
 }
 
 bool xr_find_hashes(XrSpan text, XrStatement *out) {
+    if (xr_span_find(text, "####", 0) == XR_NOT_FOUND) return false;
     for (size_t end = text.bytes; end > 0;) {
         const char *newline = memrchr(text.data, '\n', end - 1);
         size_t begin = newline ? (size_t)(newline - text.data) + 1 : 0;
