@@ -14,6 +14,7 @@
 
 enum {
     MOST_ROWS = 64,        // that pass over the keys together; more only where a group has more
+    FEW_ROWS = 16,         // wait for the memory rather than for arithmetic
     ROUND_BYTES = 64 << 20 // of packed keys and values made at a time
 };
 
@@ -100,7 +101,9 @@ static void start_rows(const Attention *a, Rows *rows, int64_t first, int64_t co
     memset(rows->state.value, 0, (size_t)(rows->count * a->width) * sizeof(float));
 }
 
-static void pass_block(const Attention *a, Rows *rows, const float *page, int64_t first_key) {
+// `next` is the page that follows, or `page` itself.
+static void pass_block(const Attention *a, Rows *rows, const float *page, const float *next,
+                       int64_t first_key) {
     int64_t dim = a->heads.head_dim, skipped = 0, most = 0;
     for (int64_t r = 0; r < rows->count; r++) {
         int64_t seen = XR_MAX(0, XR_MIN(XR_KV_PAGE, rows->limit[r] - first_key));
@@ -109,11 +112,13 @@ static void pass_block(const Attention *a, Rows *rows, const float *page, int64_
         if (seen == 0) skipped = r + 1; // limits grow from row to row
     }
     int64_t count = rows->count - skipped;
+    ptrdiff_t ahead = count <= FEW_ROWS ? next - page : 0;
     XrSoftmaxState state = {rows->state.top + skipped, rows->state.sum + skipped * XR_KV_PAGE,
                             rows->state.value + skipped * a->width};
-    a->kernels->scores(rows->s, rows->q + skipped * a->width, a->width, count, dim, page);
+    a->kernels->scores(rows->s, rows->q + skipped * a->width, a->width, count, dim, page, ahead);
     a->kernels->softmax(rows->s, &state, rows->seen + skipped, count, a->width);
-    a->kernels->accumulate(state.value, rows->s, count, page + dim * XR_KV_PAGE, a->width, most);
+    a->kernels->accumulate(state.value, rows->s, count, page + dim * XR_KV_PAGE, a->width, most,
+                           ahead);
 }
 
 // Adds XR_KV_PAGE sums by halves.
@@ -156,13 +161,14 @@ static void pack_page(const Attention *a, float *page, int64_t first, int64_t co
 static void pass_keys(const Attention *a, Rows *rows, int64_t sequence, int64_t head) {
     int64_t keys = rows->limit[rows->count - 1];
     for (int64_t key = 0; key < keys; key += XR_KV_PAGE) {
-        const float *page = rows->page;
+        const float *page = rows->page, *next = page;
         if (a->cache || a->packed) {
-            page = page_of(a, sequence, key / XR_KV_PAGE, head);
+            page = next = page_of(a, sequence, key / XR_KV_PAGE, head);
+            if (key + XR_KV_PAGE < keys) next = page_of(a, sequence, key / XR_KV_PAGE + 1, head);
         } else {
             pack_page(a, rows->page, a->cu[sequence] + key, XR_MIN(XR_KV_PAGE, keys - key), head);
         }
-        pass_block(a, rows, page, key);
+        pass_block(a, rows, page, next, key);
     }
 }
 

@@ -111,15 +111,15 @@ static void pass_rows(const Gradient *g, Task *t, int64_t row, int64_t rows, int
         int64_t limit = g->heads.causal ? (row + r) / g->group + 1 : t->tokens;
         t->seen[r] = (int32_t)XR_MAX(0, XR_MIN(count, limit - key));
     }
-    kernels->scores(t->p, q, width, rows, dim, t->keys);
+    kernels->scores(t->p, q, width, rows, dim, t->keys, 0);
     kernels->probabilities(t->p, t->lse + row, t->seen, rows);
-    kernels->scores(t->ds, dout, width, rows, dim, t->values_t);
+    kernels->scores(t->ds, dout, width, rows, dim, t->values_t, 0);
     kernels->score_gradients(t->ds, t->p, t->dot + row, rows);
-    kernels->accumulate(t->dq + row * width, t->ds, rows, t->key_rows, width, count);
+    kernels->accumulate(t->dq + row * width, t->ds, rows, t->key_rows, width, count, 0);
     kernels->transpose(t->turned, t->p, BLOCK, rows, BLOCK);
-    kernels->accumulate(t->dv, t->turned, count, dout, width, rows);
+    kernels->accumulate(t->dv, t->turned, count, dout, width, rows, 0);
     kernels->transpose(t->turned, t->ds, BLOCK, rows, BLOCK);
-    kernels->accumulate(t->dk, t->turned, count, q, width, rows);
+    kernels->accumulate(t->dk, t->turned, count, q, width, rows, 0);
 }
 
 static void store_keys(const Gradient *g, const Task *t, int64_t key, int64_t count) {

@@ -14,15 +14,15 @@ static void divide(float *to, const float *from, int64_t count, float divisor) {
 }
 
 static void scores(float *s, const float *q, int64_t q_stride, int64_t rows, int64_t dim,
-                   const float *keys) {
+                   const float *keys, ptrdiff_t ahead) {
     memset(s, 0, (size_t)rows * XR_KV_PAGE * sizeof *s);
-    Outer o = {s, q, keys, XR_KV_PAGE, q_stride, 1, XR_KV_PAGE, rows, dim};
+    Outer o = {s, q, keys, XR_KV_PAGE, q_stride, 1, XR_KV_PAGE, rows, dim, ahead};
     outer_product(&o, XR_KV_PAGE);
 }
 
 static void accumulate(float *sum, const float *a, int64_t rows, const float *values, int64_t width,
-                       int64_t count) {
-    Outer o = {sum, a, values, width, XR_KV_PAGE, 1, width, rows, count};
+                       int64_t count, ptrdiff_t ahead) {
+    Outer o = {sum, a, values, width, XR_KV_PAGE, 1, width, rows, count, ahead};
     outer_product(&o, width);
 }
 

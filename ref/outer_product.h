@@ -7,6 +7,8 @@
 #include "ref/vector.h"
 #include "shared/base/memory.h" // defines: XR_MIN
 
+#include <stdbool.h>
+
 enum { GROUP = 4 };
 #if defined(__AVX512F__)
 enum { ROWS = 6 };
@@ -23,9 +25,11 @@ typedef struct Outer {
     float *sum;
     const float *a, *b;
     int64_t sum_stride, a_row, a_step, b_stride, rows, depth;
+    ptrdiff_t ahead; // the first pass over b fetches b[i + ahead] into a cache; 0: it does not
 } Outer;
 
-XR_INLINE void outer_tile(const Outer *o, int64_t row, int64_t column, int rows, int vectors) {
+XR_INLINE void outer_tile(const Outer *o, int64_t row, int64_t column, int rows, int vectors,
+                          bool fetch) {
     float *sum = o->sum + row * o->sum_stride + column;
     const float *a = o->a + row * o->a_row, *b = o->b + column;
     int64_t sum_stride = o->sum_stride, a_row = o->a_row, depth = o->depth;
@@ -38,7 +42,9 @@ XR_INLINE void outer_tile(const Outer *o, int64_t row, int64_t column, int rows,
     for (int64_t i = 0; i < depth; i++, a += o->a_step, b += o->b_stride) {
         Vec line[GROUP];
         XR_UNROLL for (int v = 0; v < vectors; v++) {
-            line[v] = vec_load(b + (int64_t)v * XR_LANES);
+            const float *p = b + (int64_t)v * XR_LANES;
+            if (fetch) __builtin_prefetch(p + o->ahead, 0, 2);
+            line[v] = vec_load(p);
         }
         XR_UNROLL for (int r = 0; r < rows; r++) {
             Vec factor = vec_set(a[r * a_row]);
@@ -54,38 +60,39 @@ XR_INLINE void outer_tile(const Outer *o, int64_t row, int64_t column, int rows,
     }
 }
 
-// All rows, at `column`, for a constant number of vectors.
-XR_INLINE void outer_columns(const Outer *o, int64_t column, int vectors) {
-    for (int64_t r = 0; r < o->rows; r += ROWS) {
-        switch (XR_MIN(ROWS, o->rows - r)) {
-        case 1:
-            outer_tile(o, r, column, 1, vectors);
-            break;
-        case 2:
-            outer_tile(o, r, column, 2, vectors);
-            break;
+#define CASE(n)                                                                                    \
+    case n:                                                                                        \
+        outer_tile(o, row, column, n, vectors, fetch);                                             \
+        break
+
+XR_INLINE void outer_rows(const Outer *o, int64_t row, int64_t column, int vectors, bool fetch) {
+    switch (XR_MIN(ROWS, o->rows - row)) {
+        CASE(1);
+        CASE(2);
 #if XR_LANES > 4 || defined(__aarch64__)
-        case 3:
-            outer_tile(o, r, column, 3, vectors);
-            break;
+        CASE(3);
 #endif
 #if XR_LANES > 8 || defined(__aarch64__)
-        case 4:
-            outer_tile(o, r, column, 4, vectors);
-            break;
+        CASE(4);
 #endif
 #if XR_LANES > 8
-        case 5:
-            outer_tile(o, r, column, 5, vectors);
-            break;
-        case 6:
-            outer_tile(o, r, column, 6, vectors);
-            break;
+        CASE(5);
+        CASE(6);
 #endif
-        default:
-            __builtin_unreachable();
-        }
+    default:
+        __builtin_unreachable();
     }
+}
+#undef CASE
+
+// All rows, at `column`, for a constant number of vectors.
+XR_INLINE void outer_columns(const Outer *o, int64_t column, int vectors) {
+    int64_t row = 0;
+    if (o->ahead && o->rows > 0) {
+        outer_rows(o, row, column, vectors, true);
+        row = ROWS;
+    }
+    for (; row < o->rows; row += ROWS) outer_rows(o, row, column, vectors, false);
 }
 
 // `width` is a multiple of XR_LANES.
