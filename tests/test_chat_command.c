@@ -106,7 +106,7 @@ static void answers_as_transformers(void **state) {
         XrBuffer file = {0}, arguments = {0};
         xr_buffer_format(&file, "reference/%s.safetensors", cases[i].reference);
         XrGolden golden = xr_golden_open(file.data);
-        XrJson json;
+        XrJson json = {0};
         // The folder's own settings: temperature 1e-6, which leaves no choice, and a penalty.
         xr_buffer_format(&arguments, "%s --max-new-tokens 16", cases[i].prompt);
         assert_int_equal(run_json(cases[i].model, arguments.data, "", &json, 1), 1);
@@ -123,7 +123,7 @@ static void answers_as_transformers(void **state) {
 }
 
 static void json_has_what_scripts_need(void **state) {
-    XrJson json;
+    XrJson json = {0};
     const char *arguments = "--prompt Hello --max-new-tokens 40 --think-budget 6 --temperature 1";
     assert_int_equal(run_json(TINY, arguments, "", &json, 1), 1);
     int count = cJSON_GetArraySize(item(&json, "token_ids")), forced = 0;
@@ -148,7 +148,7 @@ static void json_has_what_scripts_need(void **state) {
 }
 
 static void samples_differ_and_repeat(void **state) {
-    XrJson first[4], again[4], other[4];
+    XrJson first[4] = {0}, again[4] = {0}, other[4] = {0};
     const char *arguments = "--prompt Hello --max-new-tokens 12 --temperature 1 --num-samples 4";
     assert_int_equal(run_json(TINY, arguments, "", first, 4), 4);
     XrBuffer seeded = {0};
@@ -171,7 +171,7 @@ static void samples_differ_and_repeat(void **state) {
 }
 
 static void streamed_text_is_that_of_json(void **state) {
-    XrJson json[2];
+    XrJson json[2] = {0};
     XrBuffer out = {0}, messages = {0}, expected = {0};
     const char *arguments = "--prompt - --max-new-tokens 30 --temperature 1.2 --num-samples 2";
     assert_int_equal(run_json(TINY, arguments, "Hello\nthere\n", json, 2), 2);
@@ -188,16 +188,16 @@ static void streamed_text_is_that_of_json(void **state) {
 }
 
 static void stop_string_ends_the_answer(void **state) {
-    XrJson whole, cut;
+    XrJson whole = {0}, cut = {0};
     const char *arguments = "--prompt Hello --max-new-tokens 40 --temperature 1 --seed 2";
-    run_json(TINY, arguments, "", &whole, 1);
+    assert_int_equal(run_json(TINY, arguments, "", &whole, 1), 1);
     // Some letters from inside the answer.
     const char *text = text_of(&whole), *at = text + strlen(text) / 2;
     while (*at && !(at[0] >= 'a' && at[0] <= 'z')) at++;
     assert_true(*at);
     XrBuffer with_stop = {0};
     xr_buffer_format(&with_stop, "%s --stop %c", arguments, *at);
-    run_json(TINY, with_stop.data, "", &cut, 1);
+    assert_int_equal(run_json(TINY, with_stop.data, "", &cut, 1), 1);
     assert_string_equal(item(&cut, "finish_reason")->valuestring, "stop");
     assert_int_equal(item(&cut, "stop_reason")->valuestring[0], *at);
     assert_int_equal(strlen(text_of(&cut)), strcspn(text, (char[]){*at, 0}));
@@ -210,7 +210,7 @@ static void stop_string_ends_the_answer(void **state) {
 // -------------------------------------------------------------------------------
 
 static void conversation_over_a_pipe(void **state) {
-    XrJson turns[4];
+    XrJson turns[4] = {0};
     const char *input = "Hello there, how are you today?\r\n"
                         "/image golden/images/b.png\n\nWhat is it?\n"
                         "/nonsense\n/reset\n"
