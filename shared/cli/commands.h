@@ -14,7 +14,8 @@
     X(grpo, "reinforcement learning with verifiable rewards")                                      \
     X(report, "one page about runs: curves, tables, samples")                                      \
     X(sft, "supervised fine-tuning")                                                               \
-    X(verify, "whether answers are right, as JSON Lines")
+    X(verify, "whether answers are right, as JSON Lines")                                          \
+    X(world, "the tiny world: data, an untrained model, and what a model knows of it")
 
 #define XR_DECLARE_COMMAND(name, help) int xr_command_##name(int argc, char **argv);
 XR_COMMANDS(XR_DECLARE_COMMAND)
