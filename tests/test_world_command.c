@@ -1,0 +1,113 @@
+// `xreasoner world` as a user runs it.
+#include "tests/support/test.h"
+
+#include "shared/base/file.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+
+// Runs the program in the scratch folder; returns its exit code and all that it printed.
+static int run(const char *arguments, XrBuffer *printed) {
+    XrBuffer command = {0};
+    xr_buffer_format(&command, "cd '%s' && '%s' world %s >printed 2>&1", xr_test_scratch(),
+                     XR_PROGRAM, arguments);
+    int status = system(command.data);
+    XrError err;
+    char *path = xr_path_join(xr_test_scratch(), "printed");
+    assert_true(xr_file_read(path, 1 << 20, printed, &err));
+    xr_buffer_append(printed, "", 0);
+    xr_buffer_free(&command);
+    free(path);
+    return WEXITSTATUS(status);
+}
+
+static void wrong_usage(void **state) {
+    (void)state;
+    const struct {
+        const char *arguments, *says;
+    } cases[] = {
+        {"", "usage"},
+        {"moon", "no such part"},
+        {"base", "--out DIR is missing"},
+        {"model", "--out DIR is missing"},
+        {"evaluate", "MODEL is missing"},
+        {"base --out d --rows 0", "--rows"},
+        {"base --out d --rows -5", "--rows"},
+        {"base --out d --rows many", "--rows"},
+        {"base --out d --rows 99999999999", "--rows"},
+        {"base --out d --domain total", "no --domain"},
+        {"base --out d --pictures", "no --pictures"},
+        {"think --out d --split dev", "no --split"},
+        {"think --out d --domain moon", "total|level"},
+        {"questions --out d --split final", "train|dev|test"},
+        {"questions --out d --think-budget 3", "evaluate"},
+        {"questions extra --out d", "no second argument"},
+        {"model --out d --rows 3", "--out and --seed alone"},
+        {"model --out d --ruws 3", "--rows"},
+        {"evaluate m --out d", "no --out"},
+        {"think a b c", "argument"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        XrBuffer printed = {0};
+        int code = run(cases[i].arguments, &printed);
+        if (code != 2 || !strcasestr(printed.data, cases[i].says)) {
+            fail_msg("world %s: exit code %d: %s", cases[i].arguments, code, printed.data);
+        }
+        xr_buffer_free(&printed);
+    }
+}
+
+static void what_cannot_be_done(void **state) {
+    (void)state;
+    const char *const cases[][2] = {
+        {"model --out /dev/null/x", "/dev/null"},
+        {"base --out /dev/null/x", "/dev/null"},
+        {"evaluate missing", "missing"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        XrBuffer printed = {0};
+        int code = run(cases[i][0], &printed);
+        if (code != 1 || !strstr(printed.data, cases[i][1])) {
+            fail_msg("world %s: exit code %d: %s", cases[i][0], code, printed.data);
+        }
+        xr_buffer_free(&printed);
+    }
+}
+
+// Everything once: the untrained model answers nothing right, and the table says so.
+static void untrained_model_is_evaluated(void **state) {
+    (void)state;
+    XrBuffer printed = {0};
+    assert_int_equal(run("model --out m --seed 3", &printed), 0);
+    assert_int_equal(run("think --out d --rows 6 --pictures", &printed), 0);
+    assert_non_null(strstr(printed.data, "6 rows in d/think.jsonl"));
+    assert_int_equal(run("evaluate m --rows 2 --split test --think-budget 8", &printed), 0);
+    int lines = 0;
+    for (const char *at = printed.data; (at = strchr(at, '\n')); at++) lines++;
+    assert_int_equal(lines, 17);
+    const char *row = strstr(printed.data, "list    total  picture");
+    assert_non_null(row);
+    double right = -1;
+    assert_int_equal(sscanf(row, "list total picture %lf", &right), 1);
+    assert_true(right == 0);
+    xr_buffer_free(&printed);
+}
+
+static void help(void **state) {
+    (void)state;
+    XrBuffer printed = {0};
+    assert_int_equal(run("--help", &printed), 0);
+    assert_non_null(strstr(printed.data, "--think-budget"));
+    xr_buffer_free(&printed);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_usage),
+        cmocka_unit_test(what_cannot_be_done),
+        cmocka_unit_test(untrained_model_is_evaluated),
+        cmocka_unit_test(help),
+    };
+    xr_test_filter(argc, argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
