@@ -84,7 +84,7 @@ static void untrained_model_is_evaluated(void **state) {
     assert_int_equal(run("evaluate m --rows 2 --split test --think-budget 8", &printed), 0);
     int lines = 0;
     for (const char *at = printed.data; (at = strchr(at, '\n')); at++) lines++;
-    assert_int_equal(lines, 17);
+    assert_int_equal(lines, 19);
     const char *row = strstr(printed.data, "list    total  picture");
     assert_non_null(row);
     double right = -1;

@@ -14,11 +14,12 @@ enum { MOST_TOKENS = 112, MOST_SUPPRESSED = 64 };
 
 // One cell of the table, and what its requests need.
 typedef struct Cell {
-    XrWorldTask task;
+    XrWorldTask task; // XR_WORLD_TASKS: facts
     XrWorldDomain domain;
     bool picture;
     int64_t items;
     XrWorldQuestion *questions; // [items]
+    XrBuffer *expected;         // [items] the one right text; empty where a verifier decides
     XrPrompt *prompts;          // [items]
     XrRequest *requests;        // [items]
 } Cell;
@@ -45,12 +46,18 @@ static Control control_of(const XrChatModel *m) {
     return c;
 }
 
-static bool make_prompt(XrPrompt *out, const XrChatModel *m, const Cell *cell,
+static bool make_prompt(XrPrompt *out, XrBuffer *expected, const XrChatModel *m, const Cell *cell,
                         const XrWorldQuestion *q, XrWorldDraw *draw, XrWorldSplit split,
                         XrError *err) {
     XrBuffer text = {0};
     XrChat chat = {0};
-    xr_world_prompt(&text, q, cell->task, cell->picture);
+    if (cell->task == XR_WORLD_TASKS)
+        xr_world_fact(&text, expected, draw, cell->domain);
+    else
+        xr_world_prompt(&text, q, cell->task, cell->picture);
+    if (cell->task == XR_WORLD_LIST || cell->task == XR_WORLD_VALUES) {
+        xr_world_completion(expected, q, cell->task, 0);
+    }
     xr_chat_add_message(&chat, "user");
     *out = (XrPrompt){0};
     bool ok = true;
@@ -77,7 +84,8 @@ static bool prepare(Cell *cell, const XrChatModel *m, const XrWorldExam *exam,
         draw.seed ^= (uint64_t)exam->split << 56;
         int count = 3 + (int)(i % (XR_WORLD_LONGEST - 2));
         cell->questions[i] = xr_world_draw_question(&draw, cell->domain, exam->split, count);
-        ok = make_prompt(&cell->prompts[i], m, cell, &cell->questions[i], &draw, exam->split, err);
+        ok = make_prompt(&cell->prompts[i], &cell->expected[i], m, cell, &cell->questions[i], &draw,
+                         exam->split, err);
         const XrPrompt *p = &cell->prompts[i];
         XrRequest *r = &cell->requests[i];
         *r = xr_request_default();
@@ -100,16 +108,10 @@ static bool prepare(Cell *cell, const XrChatModel *m, const XrWorldExam *exam,
     return ok;
 }
 
-static bool is_right(XrVerifier *verifier, const Cell *cell, const XrWorldQuestion *q,
-                     const XrSample *sample) {
-    if (cell->task == XR_WORLD_LIST || cell->task == XR_WORLD_VALUES) {
-        XrBuffer expected = {0};
-        xr_world_completion(&expected, q, cell->task, 0);
-        bool same = strcmp(expected.data, sample->text) == 0;
-        xr_buffer_free(&expected);
-        return same;
-    }
-    char gold = xr_world_answer(q);
+static bool is_right(XrVerifier *verifier, const Cell *cell, int64_t item, const XrSample *sample) {
+    const XrBuffer *expected = &cell->expected[item];
+    if (expected->length) return strcmp(expected->data, sample->text) == 0;
+    char gold = xr_world_answer(&cell->questions[item]);
     XrVerifyResult result = {0};
     XrVerifyRequest request = {
         .gold = {&gold, 1}, .answer = {sample->text, sample->text_bytes}, .is_response = true};
@@ -124,7 +126,7 @@ static Score mark(const Cell *cell, XrResponse *const *responses) {
     XrVerifier *verifier = xr_verifier_create(NULL);
     for (int64_t i = 0; i < cell->items; i++) {
         const XrSample *s = &responses[i]->samples[0];
-        score.right += !s->truncated && is_right(verifier, cell, &cell->questions[i], s);
+        score.right += !s->truncated && is_right(verifier, cell, i, s);
         score.tokens += s->count;
         score.capped += s->truncated;
         score.unclosed += strstr(s->text, "<think>") && !strstr(s->text, "</think>");
@@ -134,10 +136,11 @@ static Score mark(const Cell *cell, XrResponse *const *responses) {
 }
 
 static void add_line(XrBuffer *table, const Cell *cell, const Score *score) {
-    static const char *const names[XR_WORLD_TASKS] = {[XR_WORLD_LIST] = "list",
-                                                      [XR_WORLD_VALUES] = "values",
-                                                      [XR_WORLD_DIRECT] = "direct",
-                                                      [XR_WORLD_FULL] = "think"};
+    static const char *const names[] = {[XR_WORLD_TASKS] = "facts",
+                                        [XR_WORLD_LIST] = "list",
+                                        [XR_WORLD_VALUES] = "values",
+                                        [XR_WORLD_DIRECT] = "direct",
+                                        [XR_WORLD_FULL] = "think"};
     double n = (double)cell->items, p = (double)score->right / n;
     xr_buffer_format(table, "%-7s %-6s %-8s %6.1f +-%4.1f %7.1f %7.1f%% %7.1f%%\n",
                      names[cell->task], xr_world_domain_name(cell->domain),
@@ -151,6 +154,7 @@ static bool run_cell(XrBuffer *table, Cell *cell, XrEngine *engine, const XrChat
     Control control = control_of(m);
     size_t items = (size_t)exam->items;
     cell->questions = xr_calloc(items, sizeof *cell->questions);
+    cell->expected = xr_calloc(items, sizeof *cell->expected);
     cell->prompts = xr_calloc(items, sizeof *cell->prompts);
     cell->requests = xr_calloc(items, sizeof *cell->requests);
     XrResponse **responses = xr_calloc(items, sizeof(XrResponse *));
@@ -163,18 +167,20 @@ static bool run_cell(XrBuffer *table, Cell *cell, XrEngine *engine, const XrChat
     for (size_t i = 0; i < items; i++) {
         if (ok) xr_response_free(responses[i]);
         xr_prompt_free(&cell->prompts[i]);
+        xr_buffer_free(&cell->expected[i]);
     }
     free(responses);
     free(cell->requests);
     free(cell->prompts);
+    free(cell->expected);
     free(cell->questions);
     return ok;
 }
 
 bool xr_world_evaluate(XrBuffer *table, XrBackend *backend, const char *folder,
                        const XrWorldExam *exam, XrError *err) {
-    static const XrWorldTask tasks[] = {XR_WORLD_LIST, XR_WORLD_VALUES, XR_WORLD_DIRECT,
-                                        XR_WORLD_FULL};
+    static const XrWorldTask tasks[] = {XR_WORLD_TASKS, XR_WORLD_LIST, XR_WORLD_VALUES,
+                                        XR_WORLD_DIRECT, XR_WORLD_FULL};
     XrChatModel *m;
     XrEngine *engine = NULL;
     XrBuffer notice = {0};
@@ -192,6 +198,7 @@ bool xr_world_evaluate(XrBuffer *table, XrBackend *backend, const char *folder,
                          .domain = (XrWorldDomain)(part / 2),
                          .picture = part % 2 == 1,
                          .items = exam->items};
+            if (cell.task == XR_WORLD_TASKS && cell.picture) continue;
             ok = run_cell(table, &cell, engine, m, exam, err);
         }
     }

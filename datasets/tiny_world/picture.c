@@ -9,7 +9,6 @@
 #include <png.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const uint8_t COLOURS[6][3] = {
     {176, 32, 40}, {24, 104, 40}, {32, 64, 168}, {120, 32, 136}, {136, 80, 8}, {32, 32, 32},
@@ -113,6 +112,5 @@ bool xr_world_write_png(const char *path, const XrImage *image, XrError *err) {
         failure = errno;
     }
     if (ok) return true;
-    unlink(path);
     return xr_fail(err, XR_ERR_IO, "%s: cannot write the picture: %s", path, strerror(failure));
 }

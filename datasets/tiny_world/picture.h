@@ -31,8 +31,8 @@ XrImage xr_world_picture(XrWorldDraw *draw, const XrWorldQuestion *question, XrW
 // One glyph alone, dark on white, XR_WORLD_CELL pixels square, without jitter or noise.
 XrImage xr_world_glyph(XrWorldDomain domain, int kind, const XrWorldLook *look);
 
-// Writes a PNG file. A file that cannot be written whole is removed. Not synced to the disk: a set
-// of pictures is complete once the data file that names them is there.
+// Writes a PNG file in its place, not synced to the disk: a set of pictures is complete once the
+// data file that names them is there.
 bool xr_world_write_png(const char *path, const XrImage *image, XrError *err);
 
 #endif
