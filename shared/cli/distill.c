@@ -14,7 +14,7 @@ int xr_command_distill(int argc, char **argv) {
         XR_RUN_DISTILL, "xreasoner distill RUN.json [key=value...] [options]",
         "Samples answers to questions from a teacher and keeps those that the verifier accepts. "
         "Writes\ndistilled.jsonl (conversations for sft, each with its source), samples.jsonl "
-        "(all answers),\nconfig.json, summary.json. docs/training.md explains formats and keys.",
+        "(all answers),\nconfig.json, summary.json. docs/grpo.md explains formats and keys.",
         NULL, 0, argc, argv, &arguments, &config, &code);
     if (run) {
         XrError err = {0};

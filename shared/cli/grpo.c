@@ -17,7 +17,7 @@ int xr_command_grpo(int argc, char **argv) {
         XR_RUN_GRPO, "xreasoner grpo RUN.json [key=value...] [options]",
         "Reinforcement learning (GRPO) on questions in text, rewarded by the verifier. Writes a "
         "run's folder:\nconfig.json, metrics.jsonl, samples.jsonl, checkpoint-N/, model/, "
-        "summary.json. docs/training.md\nexplains formats and keys.",
+        "summary.json. docs/grpo.md\nexplains formats and keys.",
         more, 1, argc, argv, &arguments, &config, &code);
     if (run) {
         XrError err = {0};

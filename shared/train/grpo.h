@@ -1,5 +1,5 @@
 // Reinforcement learning with verifiable rewards: Shao et al., "DeepSeekMath" (2024), with the
-// changes of Yu et al., "DAPO" (2025), by choice. docs/training.md follows a step.
+// changes of Yu et al., "DAPO" (2025), by choice. docs/grpo.md follows a step.
 #ifndef XR_TRAIN_GRPO_H
 #define XR_TRAIN_GRPO_H
 

@@ -1,6 +1,6 @@
 // The loss of policy optimisation: the clipped objective and the divergence of each trained token
 // (operation grpo_loss), added up over an optimiser step in one of the ways in use.
-// docs/training.md has the formulas and says who uses which.
+// docs/grpo.md has the formulas and says who uses which.
 #ifndef XR_TRAIN_POLICY_LOSS_H
 #define XR_TRAIN_POLICY_LOSS_H
 

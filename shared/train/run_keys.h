@@ -86,7 +86,7 @@ enum {
     REAL(beta, XR_RUN_GRPO, 0.01, 0.01, 0, 100, "weight of the KL term; 0: no reference model")    \
     TEXT(kl_estimator, XR_RUN_GRPO, "k3", "k1|k2|k3", "of the divergence from the reference")      \
     TEXT(loss_type, XR_RUN_GRPO, "dapo", "dapo|grpo|dr_grpo|verl_token_mean",                      \
-         "how token losses become one number (docs/training.md)")                                  \
+         "how token losses become one number (docs/grpo.md)")                                  \
     TEXT(scale_rewards, XR_RUN_GRPO, "group", "group|batch|none",                                  \
          "standard deviation that divides advantages")                                             \
     INT(num_iterations, XR_RUN_GRPO, 1, 1, 1, 1000, "passes over each batch of rollouts")          \

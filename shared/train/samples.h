@@ -6,7 +6,7 @@
 #include "shared/train/run_folder.h"
 
 // Appends all rollouts of a group, as sampled for optimiser step `step` (the first that uses them;
-// 0: none). Numbers come back as the same bits. docs/training.md lists the keys.
+// 0: none). Numbers come back as the same bits. docs/grpo.md lists the keys.
 bool xr_samples_write(XrLineFile *file, const XrTokenizer *tokenizer, const XrRolloutGroup *group,
                       int64_t step, XrError *err);
 
