@@ -348,7 +348,7 @@ static void apply(Ball *stack, int *height, const XrVerifyStep *s, const XrVerif
 
 static void real_block(const XrVerifyBatch *b, int32_t program, const double *at, int lanes,
                        double *value, double *error) {
-    Ball stack[XR_VERIFY_STACK];
+    Ball stack[XR_VERIFY_STACK] = {{{0}, {0}}};
     int height = 0;
     for (int32_t i = b->begins[program]; i < b->begins[program + 1]; i++)
         apply(stack, &height, &b->steps[i], b, at, lanes);
@@ -406,7 +406,7 @@ static uint64_t residue_single(const XrVerifyStep *s, uint64_t x, int bits) {
 static void modular_block(const XrVerifyBatch *b, int32_t program, int bits, const uint64_t *at,
                           int lanes, uint64_t *value) {
     for (int lane = 0; lane < lanes; lane++) {
-        uint64_t stack[XR_VERIFY_STACK];
+        uint64_t stack[XR_VERIFY_STACK] = {0};
         int height = 0;
         for (int32_t i = b->begins[program]; i < b->begins[program + 1]; i++) {
             const XrVerifyStep *s = &b->steps[i];

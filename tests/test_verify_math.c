@@ -4,6 +4,8 @@
 #include "shared/verify/math.h"
 #include "tests/support/test.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static XrMath *math;
@@ -102,6 +104,54 @@ static void reflexive_and_symmetric(void **state) {
     assert_int_equal(failures, 0);
 }
 
+// ---- threads: a context each, the same verdicts ----
+
+enum { THREADS = 4, PAIRS = 500 };
+
+typedef struct Pairs {
+    const char *gold[PAIRS], *answer[PAIRS];
+    XrVerdict verdict[THREADS][PAIRS];
+    int count;
+    atomic_int next_thread;
+} Pairs;
+
+static void *compare_all(void *context) {
+    Pairs *pairs = context;
+    int thread = atomic_fetch_add(&pairs->next_thread, 1);
+    XrMath *own = xr_math_create();
+    for (int i = 0; i < pairs->count; i++) {
+        const char *gold = pairs->gold[i], *answer = pairs->answer[i];
+        pairs->verdict[thread][i] =
+            xr_math_compare(own, gold, strlen(gold), answer, strlen(answer), NULL, NULL);
+    }
+    xr_math_free(own);
+    xr_math_thread_end();
+    return NULL;
+}
+
+static void threads(void **state) {
+    XrBuffer text = {0};
+    XrError err;
+    assert_true(xr_file_read(xr_test_source("tests/verify_math_pairs.tsv"), 1 << 20, &text, &err));
+    static Pairs pairs;
+    char *rest = text.data;
+    for (char *line = strsep(&rest, "\n"); line && pairs.count < PAIRS;
+         line = strsep(&rest, "\n")) {
+        if (*line == '#' || !*line) continue;
+        strsep(&line, "\t");
+        pairs.gold[pairs.count] = strsep(&line, "\t");
+        pairs.answer[pairs.count++] = line;
+    }
+    pthread_t ids[THREADS];
+    for (int t = 0; t < THREADS; t++)
+        assert_int_equal(pthread_create(&ids[t], NULL, compare_all, &pairs), 0);
+    for (int t = 0; t < THREADS; t++) pthread_join(ids[t], NULL);
+    for (int t = 1; t < THREADS; t++)
+        for (int i = 0; i < pairs.count; i++)
+            assert_int_equal(pairs.verdict[t][i], pairs.verdict[0][i]);
+    xr_buffer_free(&text);
+}
+
 static void hard_pairs(void **state) {
     int wrong, refused = run_file(xr_test_data("verify/hardverify-dev.jsonl"), &wrong);
     print_message("hard pairs: %d right ones refused, %d wrong ones accepted\n", refused, wrong);
@@ -150,9 +200,12 @@ static int tear_down(void **state) {
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds), cmocka_unit_test(hard_pairs), cmocka_unit_test(hand_made_pairs),
-        cmocka_unit_test(reflexive_and_symmetric), cmocka_unit_test(documented_examples)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds),
+                                       cmocka_unit_test(hard_pairs),
+                                       cmocka_unit_test(threads),
+                                       cmocka_unit_test(hand_made_pairs),
+                                       cmocka_unit_test(reflexive_and_symmetric),
+                                       cmocka_unit_test(documented_examples)};
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -115,6 +115,7 @@ XrExpr *xr_expr_number(XrExprs *exprs, slong number) {
 XrExpr *xr_expr_symbol(XrExprs *exprs, const char *name, size_t bytes) {
     XrExpr *node = xr_expr_new(exprs, XR_E_SYMBOL, 0);
     node->id = (uint16_t)xr_exprs_symbol(exprs, name, bytes);
+    if (bytes == 1 && *name >= 'A' && *name <= 'Z') node->flags |= XR_F_CAPITAL;
     return node;
 }
 

@@ -134,6 +134,7 @@ enum { // flags of a node
     XR_F_LABELLED = 32, // its relation's first side is only a name for the last
     XR_F_APPROXIMATE = 64,
     XR_F_CURRENCY = 128,
+    XR_F_CAPITAL = 128, // of a symbol: one capital letter
 };
 
 typedef struct XrExpr XrExpr;

@@ -136,6 +136,11 @@ static bool clean_compatible(Cleaner *c, uint32_t code) {
         else
             xr_buffer_append(c->out, bytes, (size_t)xr_utf8_encode((uint32_t)plain[i], bytes));
     }
+    bool circled = code >= 0x2460 && code <= 0x2473;
+    uint32_t next = 0;
+    if (circled && xr_utf8_decode(c->text + c->at, c->bytes - c->at, &next) && next >= 0x2460 &&
+        next <= 0x2473)
+        xr_buffer_text(c->out, ", "); // statements 1 and 3, not thirteen
     return count > 0;
 }
 

@@ -1,5 +1,7 @@
 #include "shared/verify/math_parser_state.h"
 
+#include <string.h>
+
 bool xr_parse_starts_factor(const XrParser *p) {
     const XrToken *token = xr_token(p, 0);
     switch (token->type) {
@@ -141,6 +143,54 @@ static bool word_operator(const XrParser *p, char operator) {
     return xr_is_word(xr_token(p, 0), XR_W_OPERATOR) && xr_token(p, 0)->value == operator;
 }
 
+// "1 hour 30 minutes" and 10° 30': the second belongs to the first. NULL when it is not that.
+static XrExpr *parse_smaller_unit(XrParser *p, XrExpr *left) {
+    if (xr_token(p, 0)->type != XR_T_NUMBER) return NULL;
+    XrExprs *e = p->exprs;
+    if (left->op == XR_E_DEGREES && xr_is_mark(xr_token(p, 1), XR_M_PRIME)) {
+        XrExpr *minutes = xr_parse_primary(p);
+        p->at++;
+        XrExpr *part = xr_expr_2(e, XR_E_DIV, minutes, xr_expr_number(e, 60));
+        return xr_expr_1(e, XR_E_DEGREES, xr_expr_2(e, XR_E_ADD, left->args[0], part));
+    }
+    if (left->op != XR_E_QUANTITY || left->name[0] == '?' || xr_token(p, 1)->type != XR_T_WORD)
+        return NULL;
+    XrExpr *second = xr_parse_unit(p, xr_parse_primary(p));
+    if (second->op != XR_E_QUANTITY || strcmp(second->name, left->name) != 0)
+        return xr_parse_fail(p);
+    XrExpr *first = xr_expr_2(e, XR_E_MUL, left->args[0], left->args[1]);
+    second = xr_expr_2(e, XR_E_MUL, second->args[0], second->args[1]);
+    XrExpr *sum =
+        xr_expr_2(e, XR_E_QUANTITY, xr_expr_2(e, XR_E_ADD, first, second), xr_expr_number(e, 1));
+    sum->name = left->name;
+    return sum;
+}
+
+// 5 (cm), 5 (approximately): a word in brackets.
+static bool at_bracketed_word(const XrParser *p) {
+    const XrToken *word = xr_token(p, 1);
+    return xr_at_mark(p, '(') && word->type == XR_T_WORD && word->length > 1 &&
+           xr_is_mark(xr_token(p, 2), ')') &&
+           (word->id == XR_W_UNKNOWN || word->id == XR_W_ABOUT || word->id == XR_W_FILLER ||
+            word->id == XR_W_DEGREES);
+}
+
+static XrExpr *parse_bracketed_word(XrParser *p, XrExpr *left) {
+    p->at++;
+    if (xr_is_word(xr_token(p, 0), XR_W_ABOUT))
+        p->at++;
+    else
+        left = xr_parse_unit(p, left);
+    xr_parse_expect(p, ')');
+    return left;
+}
+
+static bool at_word_to(const XrParser *p) {
+    const XrToken *token = xr_token(p, 0);
+    return token->type == XR_T_WORD && token->length == 2 &&
+           !strncmp(xr_token_text(p, token), "to", 2) && xr_token(p, 1)->type == XR_T_NUMBER;
+}
+
 XrExpr *xr_parse_product(XrParser *p) {
     if (!xr_parse_enter(p)) return xr_parse_fail(p);
     p->depth++;
@@ -152,13 +202,19 @@ XrExpr *xr_parse_product(XrParser *p) {
     }
     while (!p->failed) {
         XrToken *token = xr_token(p, 0);
-        if (xr_is_mark(token, '*') || at_letter_times(p) || word_operator(p, '*')) {
+        XrExpr *joined = parse_smaller_unit(p, left);
+        if (joined) {
+            left = joined;
+        } else if (at_bracketed_word(p)) {
+            left = parse_bracketed_word(p, left);
+        } else if (xr_is_mark(token, '*') || at_letter_times(p) || word_operator(p, '*')) {
             p->at++;
             left = multiply(p, left, parse_signed_factor(p));
         } else if (xr_is_mark(token, '/') || word_operator(p, '/')) {
             p->at++;
             left = xr_expr_2(p->exprs, XR_E_DIV, left, parse_divisor(p));
-        } else if (xr_is_mark(token, ':') && !p->builder && xr_token(p, 1)->type != XR_T_END) {
+        } else if (at_word_to(p) ||
+                   (xr_is_mark(token, ':') && !p->builder && xr_token(p, 1)->type != XR_T_END)) {
             left = parse_ratio(p, left);
         } else if (xr_is_mark(token, XR_M_CURRENCY)) {
             p->at++;

@@ -3,6 +3,7 @@
 #include "shared/verify/math_scalar.h"
 #include "shared/verify/number_ball.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -145,6 +146,8 @@ static XrTruth lists_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
         g = distinct(math, g);
         a = distinct(math, a);
     }
+    // A gold that says one value twice ("5/2 or 2.5") says it once.
+    if (a->count == 1 && g->count > 1) g = distinct(math, g);
     xr_math_explain(math, "lists of %u and %u members", g->count, a->count);
     if (xr_expr_has_op(gold, XR_E_ELLIPSIS) || xr_expr_has_op(answer, XR_E_ELLIPSIS))
         return in_order(math, g, a);
@@ -275,16 +278,25 @@ static XrTruth dates_same(const XrExpr *gold, const XrExpr *answer) {
     return g < 10000 && g == a % 10000 ? XR_TRUE : XR_FALSE;
 }
 
+// x_1 of the gold against x: numbered solutions.
+static bool is_numbered(const XrMath *math, const XrExpr *gold, const XrExpr *answer) {
+    const char *numbered = math->exprs.symbols[gold->id], *plain = math->exprs.symbols[answer->id];
+    size_t length = strlen(plain);
+    return !strncmp(numbered, plain, length) && numbered[length] == '_' &&
+           isdigit((unsigned char)numbered[length + 1]);
+}
+
 // Whether the names on the left of both can stand for the same thing.
-static bool names_agree(const XrExpr *gold, const XrExpr *answer) {
+static bool names_agree(const XrMath *math, const XrExpr *gold, const XrExpr *answer) {
     if (!gold || !answer) return true;
-    if (gold->op == XR_E_SYMBOL && answer->op == XR_E_SYMBOL) return gold->id == answer->id;
+    if (gold->op == XR_E_SYMBOL && answer->op == XR_E_SYMBOL)
+        return gold->id == answer->id || is_numbered(math, gold, answer);
     if (gold->op == XR_E_CALL && answer->op == XR_E_CALL)
         return gold->id == answer->id && gold->count == answer->count;
     if (gold->op == XR_E_TUPLE && answer->op == XR_E_TUPLE) {
         if (gold->count != answer->count) return false;
         for (uint32_t i = 0; i < gold->count; i++)
-            if (!names_agree(gold->args[i], answer->args[i])) return false;
+            if (!names_agree(math, gold->args[i], answer->args[i])) return false;
     }
     return true;
 }
@@ -342,7 +354,7 @@ static XrTruth named_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
         if (gold->op == XR_E_RELATION) return solves(math, gold, answer);
         return XR_FALSE; // an unsolved equation against a value
     }
-    if (names_agree(gold_name, answer_name)) {
+    if (names_agree(math, gold_name, answer_name)) {
         a = rename_arguments(math, gold_name, answer_name, a);
         XrTruth truth = xr_math_same(math, g, a);
         if (truth != XR_FALSE || !relations) return truth;
@@ -430,9 +442,25 @@ static XrTruth dispatch(XrMath *math, XrExpr *gold, XrExpr *answer) {
     return xr_scalar_same(math, gold, answer);
 }
 
+// {x | x = …} and {… | k ∈ Z} by what they hold; {a} as a where the other side is no set.
+static XrExpr *without_braces(XrExpr *node, const XrExpr *other) {
+    if (node->op == XR_E_SET && node->count == 1 && other->op != XR_E_SET &&
+        other->op != XR_E_LIST && !xr_is_real_set(other))
+        return node->args[0];
+    if (node->op != XR_E_BUILDER) return node;
+    XrExpr *what = node->args[0], *condition = node->args[1];
+    if (condition->op != XR_E_RELATION || condition->count != 2) return node;
+    bool member = condition->relations[0] == XR_R_IN && condition->args[1]->op == XR_E_NAMED_SET;
+    if (member && what->op != XR_E_SYMBOL) return what;
+    bool equation = condition->relations[0] == XR_R_EQUAL && xr_expr_same(what, condition->args[0]);
+    return equation ? condition->args[1] : node;
+}
+
 XrTruth xr_math_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
     if (xr_math_late(math) || math->exprs.full) return XR_UNDECIDED;
     if (xr_expr_same(gold, answer)) return XR_TRUE;
+    gold = without_braces(gold, answer);
+    answer = without_braces(answer, gold);
     gold = matrix_value(math, gold);
     answer = matrix_value(math, answer);
     if (xr_expr_has_op(gold, XR_E_ELLIPSIS) || xr_expr_has_op(answer, XR_E_ELLIPSIS))

@@ -21,7 +21,6 @@ struct XrMath {
     struct timespec start; // processor time of the thread, so that a busy machine changes nothing
     int64_t looked_at;     // work left when the clock was last read
     unsigned looks;
-    bool gold_side; // what is being evaluated belongs to the gold answer
 };
 
 typedef enum XrTruth { XR_FALSE, XR_TRUE, XR_UNDECIDED } XrTruth;

@@ -2,8 +2,26 @@
 
 enum { SIGNS = 4 };
 
+// AB of geometry: capital letters side by side.
+static bool is_segment(const XrExpr *node) {
+    if (node->op != XR_E_MUL || node->count > 4) return false;
+    for (uint32_t i = 0; i < node->count; i++)
+        if (node->args[i]->op != XR_E_SYMBOL || !(node->args[i]->flags & XR_F_CAPITAL))
+            return false;
+    return true;
+}
+
 bool xr_is_name(const XrExpr *node) {
-    if (node->op == XR_E_SYMBOL) return true;
+    if (node->op == XR_E_SYMBOL || is_segment(node)) return true;
+    bool part = node->op == XR_E_FUNCTION && node->count == 1 &&
+                (node->id <= XR_FN_CSC || node->id == XR_FN_ABS ||
+                 (node->id >= XR_FN_RE && node->id <= XR_FN_ARG));
+    if (part && (node->args[0]->op == XR_E_SYMBOL || is_segment(node->args[0]))) return true;
+    if (node->op == XR_E_UNION || node->op == XR_E_INTERSECTION || node->op == XR_E_RATIO) {
+        for (uint32_t i = 0; i < node->count; i++)
+            if (node->args[i]->op != XR_E_SYMBOL) return false;
+        return true;
+    }
     if (node->op != XR_E_CALL && node->op != XR_E_TUPLE && node->op != XR_E_LIST) return false;
     for (uint32_t i = 0; i < node->count; i++) {
         bool argument = node->op == XR_E_CALL && node->args[i]->op == XR_E_NUMBER;
@@ -123,7 +141,7 @@ static bool flatten_tuple_relation(XrMath *math, XrExpr *node, XrExpr *out) {
                   names->count == values->count;
     if (!shapes) return false;
     for (uint32_t i = 0; i < names->count; i++)
-        flatten(math, relate(math, names->args[i], values->args[i]), out);
+        xr_expr_push(&math->exprs, out, relate(math, names->args[i], values->args[i]));
     return true;
 }
 
@@ -168,12 +186,16 @@ static void flatten(XrMath *math, XrExpr *node, XrExpr *out) {
             flatten(math, relate(math, node->args[0], node->args[1]->args[i]), out);
         return;
     }
-    if (flatten_tuple_relation(math, node, out)) return;
     xr_expr_push(&math->exprs, out, node);
 }
 
 XrExpr *xr_flat_list(XrMath *math, XrExpr *node) {
     XrExpr *out = xr_expr_new(&math->exprs, XR_E_LIST, 0);
     flatten(math, node, out);
+    // One equation of tuples says what each name is; several are several solutions.
+    if (out->count == 1) {
+        XrExpr *parts = xr_expr_new(&math->exprs, XR_E_LIST, 0);
+        if (flatten_tuple_relation(math, out->args[0], parts)) return parts;
+    }
     return out;
 }

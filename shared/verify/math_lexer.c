@@ -145,7 +145,8 @@ static bool is_word(const Lexer *l, size_t start, size_t length, const XrWord *w
         if (word->class == XR_W_ORDINAL) return after_digit(l, start, false);
         size_t next = start + length;
         while (next < l->bytes && l->text[next] == ' ') next++;
-        bool certain = word->class == XR_W_OR || word->class == XR_W_STOP || !strncmp(run, "is", 2);
+        bool certain = (!strncmp(run, "to", 2) && after_digit(l, start, true)) ||
+                       word->class == XR_W_OR || word->class == XR_W_STOP || !strncmp(run, "is", 2);
         return certain || (next > start + length && letter_at(l, next));
     }
     if (word || length >= 4) return true;

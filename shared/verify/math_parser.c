@@ -252,10 +252,41 @@ static XrExpr *finish_sequence(XrParser *p, XrExpr *list, Separator strongest) {
     return list;
 }
 
+// "x = 2, y = 3 or x = -2, y = -3": the commas join tighter. `ends` has a bit for every member that
+// an "or" follows. The list of (x, y) = (2, 3) and so on, or the list itself.
+static XrExpr *group_solutions(XrParser *p, XrExpr *list, uint64_t ends) {
+    uint32_t size = 0;
+    while (!(ends >> size & 1)) size++;
+    size++;
+    if (size < 2 || list->count > 60 || list->count % size) return list;
+    XrExpr *out = xr_expr_new(p->exprs, XR_E_LIST, 0);
+    for (uint32_t i = 0; i < list->count; i += size) {
+        XrExpr *relation = xr_expr_new(p->exprs, XR_E_RELATION, 2);
+        relation->relations = xr_exprs_alloc(p->exprs, 1);
+        relation->relations[0] = XR_R_EQUAL;
+        relation->args[0] = xr_expr_new(p->exprs, XR_E_TUPLE, 0);
+        relation->args[1] = xr_expr_new(p->exprs, XR_E_TUPLE, 0);
+        for (uint32_t j = 0; j < size; j++) {
+            const XrExpr *member = list->args[i + j];
+            bool last = i + size == list->count, end = ends >> (i + j) & 1;
+            bool equation = member->op == XR_E_RELATION && member->count == 2 &&
+                            member->relations[0] == XR_R_EQUAL &&
+                            member->args[0]->op == XR_E_SYMBOL;
+            if (!equation || (j + 1 == size ? !end && !last : end)) return list;
+            xr_expr_push(p->exprs, relation->args[0], member->args[0]);
+            xr_expr_push(p->exprs, relation->args[1], member->args[1]);
+        }
+        xr_expr_push(p->exprs, out, relation);
+    }
+    return out;
+}
+
 XrExpr *xr_parse_sequence(XrParser *p) {
     if (!xr_parse_enter(p)) return xr_parse_fail(p);
     p->depth++;
     XrExpr *list = xr_expr_new(p->exprs, XR_E_LIST, 0);
+    uint64_t ends = 0; // the members that an "or" follows
+    bool commas = false;
     Separator strongest = SEP_NONE, separator = parse_separator(p);
     while (!p->failed && !at_end_of_sequence(p)) {
         if (p->builder && (xr_at_mark(p, '|') || xr_at_mark(p, XR_M_MID) || xr_at_mark(p, ':')))
@@ -265,12 +296,16 @@ XrExpr *xr_parse_sequence(XrParser *p) {
             return xr_parse_fail(p);
         }
         if (list->count && separator > strongest) strongest = separator;
+        if (list->count && list->count < 60 && separator == SEP_OR)
+            ends |= 1ull << (list->count - 1);
+        commas |= list->count && separator == SEP_COMMA;
         xr_expr_push(p->exprs, list, parse_statement(p));
         if (p->exprs->full) xr_parse_fail(p);
         separator = parse_separator(p);
     }
     p->depth--;
     if (!list->count) return list;
+    if (ends && commas && !p->failed) list = group_solutions(p, list, ends);
     return finish_sequence(p, list, strongest);
 }
 

@@ -113,7 +113,11 @@ XrExpr *xr_parse_number_words(XrParser *p) {
         p->at++;
         if (group > 1000000 || total > 1000000000000000) return xr_parse_fail(p);
     }
-    return xr_expr_number(p->exprs, total + group);
+    XrExpr *number = xr_expr_number(p->exprs, total + group);
+    const XrToken *part = xr_token(p, 0);
+    if (!xr_is_word(part, XR_W_PART)) return number;
+    p->at++;
+    return xr_expr_2(p->exprs, XR_E_DIV, number, xr_expr_number(p->exprs, part->value));
 }
 
 static const XrUnit *unit_of(const XrParser *p, const XrToken *token) {
@@ -150,7 +154,8 @@ bool xr_parse_starts_unit(const XrParser *p, const XrExpr *value) {
     }
     case XR_W_FILLER:
     case XR_W_BENIGN:
-        return token->length > 2 && !xr_expr_has_symbols(value) && xr_expr_is_scalar(value);
+        return (token->length > 2 || (token->flags & XR_TF_TEXT)) && !xr_expr_has_symbols(value) &&
+               xr_expr_is_scalar(value);
     default:
         return false;
     }

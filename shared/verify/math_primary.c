@@ -190,6 +190,12 @@ static XrExpr *parse_mark(XrParser *p, int mark) {
     case ']':
         return parse_brackets(p, mark);
     case '{':
+        if (xr_token(p, 1)->type == XR_T_SYMBOL && xr_is_mark(xr_token(p, 2), '}') &&
+            (xr_is_mark(xr_token(p, 3), '_') || xr_is_mark(xr_token(p, 3), XR_M_PRIME))) {
+            *xr_token(p, 2) = *xr_token(p, 1); // {a}_n is a_n
+            p->at += 2;
+            return xr_parse_symbol(p);
+        }
         if (!xr_is_mark(xr_token(p, 1), '}')) return xr_parse_group(p);
         p->at += 2; // the empty group of {}_5C_2
         return xr_parse_primary(p);
@@ -246,6 +252,11 @@ static XrExpr *parse_word(XrParser *p) {
     if (at_words(p, "no", "solution") || at_words(p, "no", "solutions")) {
         p->at += 2;
         return xr_expr_new(p->exprs, XR_E_EMPTY_SET, 0);
+    }
+    if (token->id == XR_W_PART && token->value == 2) { // half
+        p->at++;
+        return xr_expr_2(p->exprs, XR_E_DIV, xr_expr_number(p->exprs, 1),
+                         xr_expr_number(p->exprs, 2));
     }
     if (token->id == XR_W_NONE) {
         p->at++;

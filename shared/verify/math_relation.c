@@ -43,6 +43,22 @@ static XrTruth sides_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
     return XR_TRUE;
 }
 
+static const uint8_t mirrored[] = {XR_R_EQUAL, XR_R_NOT_EQUAL,  XR_R_GREATER, XR_R_GREATER_EQUAL,
+                                   XR_R_LESS,  XR_R_LESS_EQUAL, XR_R_APPROX};
+
+// a < b < c read from its other end; NULL where a sign has no mirror image.
+static XrExpr *read_backwards(XrMath *math, const XrExpr *node) {
+    XrExpr *out = xr_expr_copy(&math->exprs, node);
+    out->relations = xr_exprs_alloc(&math->exprs, node->count);
+    for (uint32_t i = 0; i < node->count; i++) out->args[i] = node->args[node->count - 1 - i];
+    for (uint32_t i = 0; i + 1 < node->count; i++) {
+        uint8_t relation = node->relations[node->count - 2 - i];
+        if (relation > XR_R_APPROX) return NULL;
+        out->relations[i] = mirrored[relation];
+    }
+    return out;
+}
+
 XrTruth xr_relation_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
     bool pairs = gold->count == 2 && answer->count == 2;
     bool scalars = pairs && xr_expr_is_scalar(gold->args[0]) && xr_expr_is_scalar(gold->args[1]) &&
@@ -51,7 +67,9 @@ XrTruth xr_relation_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
                       answer->relations[0] <= XR_R_GREATER_EQUAL;
     if (!comparable) {
         if (gold->count != answer->count) return XR_FALSE;
-        return sides_same(math, gold, answer);
+        XrTruth truth = sides_same(math, gold, answer);
+        XrExpr *backwards = truth == XR_TRUE ? NULL : read_backwards(math, answer);
+        return backwards ? sides_same(math, gold, backwards) : truth;
     }
     XrRelation r, s;
     XrExpr *g = as_difference(math, gold, &r), *a = as_difference(math, answer, &s);

@@ -91,6 +91,15 @@ static XrTruth by_group(const Words *gold, const Words *answer) {
     return XR_UNDECIDED;
 }
 
+// "No, it is not possible" against "no".
+static XrTruth by_first_word(const Words *gold, const Words *answer) {
+    if (answer->count != 1 || gold->count < 2) return XR_UNDECIDED;
+    for (int k = 0; k < 2; k++)
+        if (is(gold, 0, k ? "yes" : "no"))
+            return is(answer, 0, k ? "yes" : "no") ? XR_TRUE : XR_FALSE;
+    return XR_UNDECIDED;
+}
+
 // "Petya will receive …" against "Petya": who the gold says it of, where the sentence goes on with
 // a verb of one of these.
 static XrTruth by_subject(const char *gold_text, const Words *gold, const Words *answer) {
@@ -119,7 +128,8 @@ XrTruth xr_words_same(const char *gold, const char *answer) {
     split(gold, &g);
     split(answer, &a);
     if (g.stop == a.stop && same_words(&g, &a)) return XR_TRUE;
-    XrTruth truth = by_group(&g, &a);
+    XrTruth truth = by_first_word(&g, &a);
+    if (truth == XR_UNDECIDED) truth = by_group(&g, &a);
     if (truth == XR_UNDECIDED) truth = by_subject(gold, &g, &a);
     return truth == XR_UNDECIDED ? XR_FALSE : truth;
 }

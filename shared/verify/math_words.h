@@ -28,6 +28,7 @@ typedef enum XrWordClass {
     XR_W_NONE,     // none, no solution
     XR_W_SQUARE,   // square, cubic, before a unit. value 2 or 3
     XR_W_PER,
+    XR_W_PART, // half, third, fifths. value: into how many
 } XrWordClass;
 
 typedef struct XrWord {

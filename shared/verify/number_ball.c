@@ -550,6 +550,17 @@ static bool ball_call(const XrExpr *node, acb_t out, slong prec, const XrBallPoi
     return good && acb_is_finite(out);
 }
 
+static bool ball_degrees(const XrExpr *node, acb_t out, slong prec, const XrBallPoint *p) {
+    acb_t pi;
+    acb_init(pi);
+    bool good = ball(node->args[0], out, prec, p);
+    acb_const_pi(pi, prec);
+    acb_mul(out, out, pi, prec);
+    acb_div_ui(out, out, 180, prec);
+    acb_clear(pi);
+    return good;
+}
+
 bool xr_number_ball(const XrExpr *node, acb_t out, slong precision, const XrBallPoint *p) {
     if (!xr_work(p->work, 1 + precision / 128)) return false;
     bool good;
@@ -598,16 +609,8 @@ bool xr_number_ball(const XrExpr *node, acb_t out, slong precision, const XrBall
         good = ball(node->args[0], out, precision, p);
         acb_div_ui(out, out, 100, precision);
         return good;
-    case XR_E_DEGREES: {
-        acb_t pi;
-        acb_init(pi);
-        good = ball(node->args[0], out, precision, p);
-        acb_const_pi(pi, precision);
-        acb_mul(out, out, pi, precision);
-        acb_div_ui(out, out, 180, precision);
-        acb_clear(pi);
-        return good;
-    }
+    case XR_E_DEGREES:
+        return ball_degrees(node, out, precision, p);
     default:
         return false;
     }

@@ -147,9 +147,8 @@ static bool other_fraction(XrDraw *draw, const char *text, XrBuffer *out) {
     if (!at) return false;
     int top, bottom, length = 0;
     if (sscanf(at, "frac{%d}{%d}%n", &top, &bottom, &length) != 2 || !length) return false;
-    const char *start = strrchr(text, '\\');
-    for (start = at; *start != '\\'; start--) {
-    }
+    const char *start = at;
+    while (*start != '\\') start--;
     const char *rest = at + length;
     // 2\frac12 is a mixed number, which the fraction has to stay part of.
     const char *before = start;
