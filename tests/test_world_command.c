@@ -1,6 +1,7 @@
 // `xreasoner world` as a user runs it.
 #include "tests/support/test.h"
 
+#include "datasets/tiny_world/tokens.h"
 #include "shared/base/file.h"
 
 #include <stdlib.h>
@@ -81,7 +82,7 @@ static void untrained_model_is_evaluated(void **state) {
     assert_int_equal(run("model --out m --seed 3", &printed), 0);
     assert_int_equal(run("think --out d --rows 6 --pictures", &printed), 0);
     assert_non_null(strstr(printed.data, "6 rows in d/think.jsonl"));
-    assert_int_equal(run("evaluate m --rows 2 --split test --think-budget 8", &printed), 0);
+    assert_int_equal(run("evaluate m --rows 1 --split test --think-budget 8", &printed), 0);
     int lines = 0;
     for (const char *at = printed.data; (at = strchr(at, '\n')); at++) lines++;
     assert_int_equal(lines, 19);
@@ -91,6 +92,36 @@ static void untrained_model_is_evaluated(void **state) {
     assert_int_equal(sscanf(row, "list total picture %lf", &right), 1);
     assert_true(right == 0);
     xr_buffer_free(&printed);
+}
+
+// The share of right responses in a row of the table.
+static double right_of(const char *table, const char *row) {
+    const char *at = strstr(table, row);
+    double right = -1;
+    if (!at || sscanf(at + strlen(row), "%lf", &right) != 1) fail_msg("no %s in %s", row, table);
+    return right;
+}
+
+// The base model that is shipped knows the facts and reads pictures, and reasons badly.
+static void shipped_model(void **state) {
+    (void)state;
+    XrBuffer command = {0}, printed = {0}, made = {0};
+    xr_buffer_format(&command, "evaluate '%s' --rows 18 --seed 77",
+                     xr_test_source("datasets/tiny_world/base"));
+    if (run(command.data, &printed) != 0) fail_msg("%s", printed.data);
+    assert_true(right_of(printed.data, "facts   total  text") == 100);
+    assert_true(right_of(printed.data, "facts   level  text") == 100);
+    assert_true(right_of(printed.data, "values  total  picture") > 80);
+    assert_true(right_of(printed.data, "values  level  picture") > 80);
+    assert_true(right_of(printed.data, "think   total  picture") < 60);
+    XrError err;
+    xr_world_tokenizer(&made);
+    assert_true(xr_file_read(xr_test_source("datasets/tiny_world/base/tokenizer.json"), 1 << 20,
+                             &printed, &err));
+    assert_string_equal(printed.data, made.data);
+    xr_buffer_free(&command);
+    xr_buffer_free(&printed);
+    xr_buffer_free(&made);
 }
 
 static void help(void **state) {
@@ -106,6 +137,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(wrong_usage),
         cmocka_unit_test(what_cannot_be_done),
         cmocka_unit_test(untrained_model_is_evaluated),
+        cmocka_unit_test(shipped_model),
         cmocka_unit_test(help),
     };
     xr_test_filter(argc, argv);
