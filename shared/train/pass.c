@@ -76,7 +76,7 @@ static bool collect_pictures(Pictures *out, const XrTrainSequence *sequences, in
     float *at = out->values;
     for (int i = 0; i < count; i++) {
         const XrPixels *pixels = sequences[i].pixels;
-        if (!pixels) continue;
+        if (!pixels || !pixels->count) continue;
         size_t some = (size_t)(pixels->rows * pixels->columns);
         memcpy(at, pixels->values, sizeof(float) * some);
         memcpy(out->grids + out->count, pixels->grids, sizeof(XrImageGrid) * (size_t)pixels->count);

@@ -181,7 +181,7 @@ static bool scan_all(XrSftData *d, int64_t count, XrLineFile *lost, XrError *err
     XrThreads *threads = d->chat_model->model->backend->threads;
     int encoders = xr_threads_count(threads);
     Scan scan = {.data = d,
-                 .encoders = xr_calloc((size_t)encoders, sizeof *scan.encoders),
+                 .encoders = xr_calloc((size_t)encoders, sizeof(void *)),
                  .fates = xr_calloc(ROWS_AT_A_TIME, sizeof *scan.fates),
                  .mutex = PTHREAD_MUTEX_INITIALIZER,
                  .failed = -1};

@@ -28,11 +28,10 @@ static void cut_pieces(XrTrainState *s) {
         const XrParameter *p = &table->items[i];
         s->begin[i] = s->trained[i] ? at : -1;
         if (!s->trained[i]) continue;
-        XrTrainPiece *last = s->piece_count ? &s->pieces[s->piece_count - 1] : NULL;
-        if (!last || !same_piece(&table->items[i - 1], p)) {
-            last = &s->pieces[s->piece_count++];
-            *last = (XrTrainPiece){.first = i, .begin = at};
+        if (s->piece_count == 0 || !same_piece(&table->items[i - 1], p)) {
+            s->pieces[s->piece_count++] = (XrTrainPiece){.first = i, .begin = at};
         }
+        XrTrainPiece *last = &s->pieces[s->piece_count - 1];
         last->parameters++;
         last->count += xr_parameter_elements(p);
         at += xr_parameter_elements(p);
