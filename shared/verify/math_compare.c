@@ -1,4 +1,5 @@
 // Any two answers: what each is, and which rule compares them.
+#include "shared/verify/math_ellipsis.h"
 #include "shared/verify/math_forms.h"
 #include "shared/verify/math_scalar.h"
 #include "shared/verify/number_ball.h"
@@ -366,7 +367,12 @@ static XrTruth ellipsis_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
     bool sequences =
         (is_list(gold) || is_sequence(gold)) && (is_list(answer) || is_sequence(answer));
     if (sequences) return in_order(math, gold, answer);
-    return XR_FALSE;
+    XrExpr *name;
+    gold = xr_strip_name(math, gold, &name);
+    answer = xr_strip_name(math, answer, &name);
+    bool values = gold->op != XR_E_RELATION && answer->op != XR_E_RELATION && !is_list(gold) &&
+                  !is_list(answer) && !is_sequence(gold) && !is_sequence(answer);
+    return values ? xr_ellipsis_same(math, gold, answer) : XR_FALSE;
 }
 
 static bool has(const XrExpr *a, const XrExpr *b, XrExprOp op) {

@@ -337,10 +337,10 @@ static bool fewer_members(const char *text, XrBuffer *out) {
 static bool other_ends(const char *text, XrBuffer *out) {
     bool interval = strstr(text, "\\infty") || strstr(text, "\\cup") || strstr(text, "\\in ");
     if (!interval) return false;
-    for (; *text; text++) {
+    for (const char *start = text; *text; text++) {
         // Ends at infinity are open however they are written.
         bool finite = !(text[0] == '(' && begins(text + 1, "-\\infty")) &&
-                      !(text[0] == ')' && begins(text - 5, "infty"));
+                      !(text[0] == ')' && text - start >= 5 && begins(text - 5, "infty"));
         char c = *text;
         if (finite) c = c == '(' ? '[' : c == ')' ? ']' : c == '[' ? '(' : c == ']' ? ')' : c;
         xr_buffer_byte(out, c);
