@@ -13,7 +13,7 @@ fuzz_one() {
   mkdir -p "$scratch/$name"
   if [ -d "$corpus" ]; then cp -r "$corpus/." "$scratch/$name/"; fi
   if ! (cd "$scratch" && "$OLDPWD/$target" -max_total_time="$seconds" -rss_limit_mb=2048 \
-        -timeout=20 -print_final_stats=1 "$name") >"$scratch/$name.log" 2>&1; then
+        -timeout=60 -print_final_stats=1 "$name") >"$scratch/$name.log" 2>&1; then
     echo "$name: FAILED"
     tail -n 60 "$scratch/$name.log"
     return 1

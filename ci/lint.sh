@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Builds everything with clang, warnings as errors, and clang-tidy on every file.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+ci/install.sh clang clang-tidy
+cmake --preset clang
+cmake --build build-clang -j "$(nproc)"
