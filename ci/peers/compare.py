@@ -26,7 +26,7 @@ def xreasoner(program, folder, threads):
         row = json.loads(line)
         if "yardstick" in row:
             rates["read rate"] = row["yardstick"]["read_bytes_per_s"]
-        else:
+        elif row["name"] in JOBS:
             job = JOBS[row["name"]]
             rates[job] = row["tokens_per_s"]
             if job == "decode":
