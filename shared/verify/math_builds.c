@@ -279,6 +279,7 @@ static XrFunction inverse_of(XrFunction function) {
 
 static XrExpr *apply(XrParser *p, XrFunction function, XrExpr *argument, XrExpr *base) {
     bool several = argument->op == XR_E_TUPLE || argument->op == XR_E_LIST;
+    if (several && !argument->count) return xr_parse_fail(p);
     if (several &&
         (function == XR_FN_BINOMIAL || function == XR_FN_PERMUTATIONS || function == XR_FN_LOG) &&
         argument->count != 2)

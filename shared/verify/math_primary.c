@@ -41,6 +41,7 @@ XrExpr *xr_parse_group(XrParser *p) {
     p->bars = bars;
     p->integrals = integrals;
     xr_parse_expect(p, '}');
+    if (node->op == XR_E_LIST && !node->count) return xr_parse_fail(p);
     // A list in plain braces is a set whose backslashes were lost.
     if (node->op == XR_E_LIST && node->count > 1) node->op = XR_E_SET;
     return node;

@@ -358,7 +358,8 @@ static int64_t degree_of(XrMath *math, const XrExpr *node, int *others) {
     fmpq_init(value);
     bool angle = node->op == XR_E_FUNCTION && node->id <= XR_FN_CSC;
     if (node->op == XR_E_ROOT || node->op == XR_E_POW) {
-        bool known = xr_number_exact(node->args[1], NULL, value, &math->work) == XR_EXACT_YES;
+        bool known = xr_number_exact(node->args[1], NULL, value, &math->work) == XR_EXACT_YES &&
+                     !(node->op == XR_E_ROOT && fmpq_is_zero(value));
         if (known && node->op == XR_E_ROOT) fmpq_inv(value, value);
         if (!known)
             ++*others;

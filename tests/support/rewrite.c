@@ -104,6 +104,7 @@ static bool swap(XrDraw *draw, const char *text, XrBuffer *out) {
     if (begins(from, "\\infty") && strstr(text, "-\\infty")) return false;
     if (begins(from, "\\begin")) {
         XrBuffer half = {0};
+        xr_buffer_text(&half, "");
         replace_all(&half, text, from, pairs[i][1]);
         replace_all(out, half.data, "\\end{pmatrix}", "\\end{matrix}\\right)");
         xr_buffer_free(&half);
