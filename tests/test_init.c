@@ -95,7 +95,7 @@ static void same_seed_same_bytes(void **state) {
     XrBuffer files[3] = {{0}};
     const uint64_t seeds[] = {7, 7, 8};
     for (int i = 0; i < 3; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "m%d", i);
         char *folder = write_model(name, seeds[i]);
         char *path = xr_path_join(folder, "model.safetensors");
