@@ -2,7 +2,7 @@
 # usage: ci/fuzz.sh BUILD_FOLDER SECONDS [JOBS]
 # Runs every fuzz target for that long on a copy of its kept corpus (tests/fuzz/corpus/NAME).
 set -euo pipefail
-build=$1 seconds=$2 jobs=${3:-1}
+build=$(cd "$1" && pwd) seconds=$2 jobs=${3:-1}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -12,7 +12,7 @@ fuzz_one() {
   corpus=tests/fuzz/corpus/${name#fuzz_}
   mkdir -p "$scratch/$name"
   if [ -d "$corpus" ]; then cp -r "$corpus/." "$scratch/$name/"; fi
-  if ! (cd "$scratch" && "$OLDPWD/$target" -max_total_time="$seconds" -rss_limit_mb=2048 \
+  if ! (cd "$scratch" && "$target" -max_total_time="$seconds" -rss_limit_mb=2048 \
         -timeout=60 -print_final_stats=1 "$name") >"$scratch/$name.log" 2>&1; then
     echo "$name: FAILED"
     tail -n 60 "$scratch/$name.log"
