@@ -55,6 +55,14 @@ static bool sides_agree(XrMath *math, const XrExpr *node, uint32_t first) {
     return true;
 }
 
+// 72 = 72: the same written twice is no calculation whose last side is its result.
+static bool says_nothing(const XrExpr *relation) {
+    for (uint32_t i = 1; i < relation->count; i++) {
+        if (!xr_expr_same(relation->args[0], relation->args[i])) return false;
+    }
+    return true;
+}
+
 XrExpr *xr_strip_name(XrMath *math, XrExpr *node, XrExpr **name) {
     *name = NULL;
     if (node->op != XR_E_RELATION) return node;
@@ -72,6 +80,7 @@ XrExpr *xr_strip_name(XrMath *math, XrExpr *node, XrExpr **name) {
     if (!only_relations(node, XR_R_EQUAL, XR_R_APPROX)) return node;
     uint32_t first = named && node->count > 2 && !name_is_used(left, node->args[1]) ? 1 : 0;
     if (!sides_agree(math, node, first)) return node;
+    if (!first && says_nothing(node)) return node;
     // An equation with a genuine unknown is not a value: all of its sides would be the same.
     if (first) *name = left;
     return node->args[first];
