@@ -273,9 +273,7 @@ static bool read_all(FILE *file, XrBuffer *out, XrError *err) {
 static bool run(const Arguments *a, XrBackend *b, XrError *err) {
     double begin = now();
     XrChatModelOptions options = {
-        .weights = strcmp(a->dtype, "f32") == 0    ? XR_WEIGHTS_F32
-                   : strcmp(a->dtype, "bf16") == 0 ? XR_WEIGHTS_BF16
-                                                   : XR_WEIGHTS_AS_STORED,
+        .weights = xr_weight_type(a->dtype),
         .check_finite = a->check_weights,
         .min_pixels = a->min_pixels,
         .max_pixels = a->max_pixels,

@@ -7,6 +7,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+XrWeightType xr_weight_type(const char *name) {
+    if (strcmp(name, "f32") == 0) return XR_WEIGHTS_F32;
+    return strcmp(name, "bf16") == 0 ? XR_WEIGHTS_BF16 : XR_WEIGHTS_AS_STORED;
+}
 
 // Puts one parameter into the backend's memory: as it lies in the file, or converted.
 static bool place(XrModel *model, int index, XrWeightType type, XrError *err) {

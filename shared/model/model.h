@@ -13,6 +13,9 @@ typedef enum XrWeightType {
     XR_WEIGHTS_BF16,
 } XrWeightType;
 
+// The type of a --dtype or "dtype": "f32" or "bf16"; every other name means as stored.
+XrWeightType xr_weight_type(const char *name);
+
 // Rotary frequencies: inv_freq f32 [head_dim/2] and which axis of the positions each is for.
 typedef struct XrRotary {
     XrTensor inv_freq, axis;

@@ -14,10 +14,7 @@ bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig 
         return xr_fail(err, XR_ERR_INPUT,
                        "\"model_name_or_path\" is missing: say which model folder to use");
     }
-    XrChatModelOptions options = {.weights = strcmp(c->dtype, "f32") == 0 ? XR_WEIGHTS_F32
-                                             : strcmp(c->dtype, "bf16") == 0
-                                                 ? XR_WEIGHTS_BF16
-                                                 : XR_WEIGHTS_AS_STORED};
+    XrChatModelOptions options = {.weights = xr_weight_type(c->dtype)};
     XrBuffer notice = {0};
     bool ok = xr_chat_model_open(out, backend, c->model_name_or_path, &options, &notice, err);
     if (notice.length) fprintf(stderr, "%s", notice.data);

@@ -9,6 +9,7 @@
 #include "shared/train/pack.h"
 #include "shared/train/pass.h"
 #include "shared/train/progress.h"
+#include "shared/train/run_model.h"
 #include "shared/train/run_folder.h"
 #include "shared/train/schedule.h"
 #include "shared/train/sft_data.h"
@@ -17,7 +18,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 // A run in progress.
 typedef struct Sft {
@@ -290,39 +290,11 @@ static bool train(Sft *s, XrError *err) {
 
 // What the run depends on beside its configuration.
 static bool add_fingerprints(Sft *s, XrError *err) {
-    static const char *const names[] = {"config.json", "tokenizer.json"};
     for (int i = 0; i < s->data.source_count; i++) {
         xr_checkpoint_add_file(&s->info, s->data.sources[i].rows.path,
                                s->data.sources[i].rows.hash);
     }
-    for (size_t i = 0; i < XR_COUNT(names); i++) {
-        char *path = xr_path_join(s->chat_model->model->folder, names[i]);
-        XrBuffer bytes = {0};
-        bool ok = xr_file_read(path, (size_t)1 << 30, &bytes, err);
-        if (ok) xr_checkpoint_add_file(&s->info, path, XXH3_64bits(bytes.data, bytes.length));
-        xr_buffer_free(&bytes);
-        free(path);
-        if (!ok) return false;
-    }
-    return true;
-}
-
-static bool open_model(Sft *s, XrError *err) {
-    const XrRunConfig *c = s->config;
-    if (!c->model_name_or_path) {
-        return xr_fail(err, XR_ERR_INPUT,
-                       "\"model_name_or_path\" is missing: say which model folder is trained");
-    }
-    XrChatModelOptions options = {.weights = strcmp(c->dtype, "f32") == 0 ? XR_WEIGHTS_F32
-                                             : strcmp(c->dtype, "bf16") == 0
-                                                 ? XR_WEIGHTS_BF16
-                                                 : XR_WEIGHTS_AS_STORED};
-    XrBuffer notice = {0};
-    bool ok = xr_chat_model_open(&s->chat_model, s->options->backend, c->model_name_or_path,
-                                 &options, &notice, err);
-    if (notice.length) fprintf(stderr, "%s", notice.data);
-    xr_buffer_free(&notice);
-    return ok;
+    return xr_run_model_fingerprint(&s->info, s->chat_model, err);
 }
 
 static XrSftDataSettings data_settings(const XrRunConfig *c) {
@@ -445,8 +417,8 @@ bool xr_sft_run(const XrSftOptions *options, XrError *err) {
     if (options->resume && is_finished(&s)) {
         fprintf(stderr, "%s: the run is finished\n", s.folder.path);
     } else {
-        ok = open_model(&s, err) && open_data(&s, err) && open_training(&s, err) &&
-             train(&s, err) && finish(&s, err);
+        ok = xr_run_model_open(&s.chat_model, options->backend, s.config, err) &&
+             open_data(&s, err) && open_training(&s, err) && train(&s, err) && finish(&s, err);
     }
     close_all(&s);
     return ok;
