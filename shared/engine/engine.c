@@ -82,9 +82,9 @@ static void release_pictures(XrJob *job) {
 // Ends all samples of a job that have not ended.
 static void end_job(XrEngine *e, XrJob *job, XrFinish finish, const XrError *error) {
     if (error && job->response->error.status == XR_OK) job->response->error = *error;
-    for (int i = 0; i < job->request.samples; i++) {
+    for (int i = 0; i < job->sequence_count; i++) {
         XrSequence *s = &job->sequences[i];
-        if (s->phase == XR_PHASE_DONE) continue;
+        if (s->phase == XR_PHASE_DONE || s->phase == XR_PHASE_ABSENT) continue;
         xr_sequence_finish(s, finish);
         xr_scheduler_leave(&e->scheduler, s);
     }
@@ -238,9 +238,9 @@ static void add_draw(XrEngine *e, XrSequence *s, int64_t row) {
     e->draws[e->draw_count++] = (XrDraw){.sequence = s, .row = row};
 }
 
-// Lets a sibling hold the pages of sample 0, which has just run all that both know; the last page,
-// which both will write to, is copied. Returns the number of pages to copy, 0 or 1, or -1 when
-// there is no room for the sibling now.
+// Lets a sibling hold the pages of a leader, which has just run all that both know, or all but the
+// last token; the last page, which both will write to, is copied. Returns the number of pages to
+// copy, 0 or 1, or -1 when there is no room for the sibling now.
 static int share_pages(XrEngine *e, const XrSequence *leader, XrSequence *sibling, int copies) {
     XrScheduler *scheduler = &e->scheduler;
     int64_t whole = leader->cached / XR_KV_PAGE, all = xr_pages_for(leader->cached);
@@ -264,8 +264,13 @@ static void fork_job(XrEngine *e, XrJob *job, int64_t row) {
     const XrSample *first = leader->sample;
     int copies = 0;
     job->prefilled = true;
-    for (int i = 1; i < job->request.samples; i++) {
+    for (int i = 1; i < job->sequence_count; i++) {
         XrSequence *s = &job->sequences[i];
+        if (s->phase == XR_PHASE_ABSENT) continue;
+        if (xr_sequence_is_branch(s)) { // forced to exit before anything was drawn
+            xr_scheduler_wait(&e->scheduler, s);
+            continue;
+        }
         size_t bytes = sizeof *first->logprobs * (size_t)first->count;
         if (bytes) memcpy(s->sample->logprobs, first->logprobs, bytes);
         if (bytes) memcpy(s->sample->scaled, first->scaled, bytes);
@@ -275,6 +280,16 @@ static void fork_job(XrEngine *e, XrJob *job, int64_t row) {
         add_draw(e, s, row);
     }
     if (copies) xr_runner_copy_pages(e->runner, e->from, e->to, copies);
+}
+
+// A branch that has just begun starts from what its sample has run.
+static void place_branch(XrEngine *e, const XrSequence *s) {
+    XrSequence *branch = xr_sequence_branch(s);
+    if (!branch || branch->phase != XR_PHASE_SIBLING) return;
+    bool holds = s->phase == XR_PHASE_RUNNING;
+    int copies = holds ? share_pages(e, s, branch, 0) : -1;
+    if (copies < 0) xr_scheduler_wait(&e->scheduler, branch);
+    if (copies > 0) xr_runner_copy_pages(e->runner, e->from, e->to, copies);
 }
 
 // Takes account of what has been run, and collects the draws that are due.
@@ -304,7 +319,7 @@ static void tidy_pictures(XrEngine *e) {
         XrJob *job = e->jobs[i];
         if (!job->images.data) continue;
         bool needed = false;
-        for (int k = 0; k < job->request.samples; k++) {
+        for (int k = 0; k < job->sequence_count; k++) {
             const XrSequence *s = &job->sequences[k];
             needed |= s->phase == XR_PHASE_WAITING ||
                       (s->phase == XR_PHASE_RUNNING && s->cached < xr_job_prompt(job));
@@ -332,6 +347,7 @@ static void run_chunks(XrEngine *e, int count) {
     for (int i = 0; i < e->draw_count; i++) {
         XrDraw *d = &e->draws[i];
         xr_sequence_draw(d->sequence, d->id, d->logprob, d->scaled);
+        place_branch(e, d->sequence);
         if (d->sequence->phase == XR_PHASE_DONE) xr_scheduler_leave(&e->scheduler, d->sequence);
     }
 }

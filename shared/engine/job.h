@@ -30,11 +30,12 @@ typedef struct XrJob {
     // or a hash of the picture and the place in it.
     uint64_t *content;
     XrStopStrings stops;
-    XrBuffer tail;       // the prompt's text after its last control token
-    XrThinking thinking; // as each sample starts
-    int64_t think_limit; // an open thinking is closed after so many tokens; -1: never
-    int64_t exit_tokens; // most tokens that closing it takes
-    XrSequence *sequences;
+    XrBuffer tail;         // the prompt's text after its last control token
+    XrThinking thinking;   // as each sample starts
+    int64_t think_limit;   // an open thinking is closed after so many tokens; -1: never
+    int64_t exit_tokens;   // most tokens that closing it takes
+    XrSequence *sequences; // [sequence_count] the samples, then, if asked for, each one's branch
+    int sequence_count;
     int alive;      // samples that have not ended
     bool cancelled; // ends at the start of the next step
     bool prefilled; // sample 0 has run the prompt, and the others have its pages

@@ -37,15 +37,21 @@ const char *xr_finish_name(XrFinish finish) {
     return "error";
 }
 
+static void free_sample(XrSample *s) {
+    free(s->ids);
+    free(s->logprobs);
+    free(s->scaled);
+    free(s->forced);
+    free(s->text);
+}
+
 void xr_response_free(XrResponse *response) {
     if (!response) return;
     for (int i = 0; i < response->count; i++) {
         XrSample *s = &response->samples[i];
-        free(s->ids);
-        free(s->logprobs);
-        free(s->scaled);
-        free(s->forced);
-        free(s->text);
+        if (s->forced_exit) free_sample(s->forced_exit);
+        free(s->forced_exit);
+        free_sample(s);
     }
     free(response->samples);
     free(response);

@@ -33,9 +33,11 @@ typedef struct XrThinkLimits {
         answer_budget; // most tokens after the injected ones; -1: all that max_new_tokens leaves
     XrThinkStart start;
     const char *suffix; // what follows the injected "</think>"; NULL: "\n\n"
+    bool branch;        // let the sample go on without a budget too; XrSample.forced_exit has both
 } XrThinkLimits;
 
-// A piece of a sample's output: a token, or the end of the sample.
+// A piece of a sample's output: a token, or the end of the sample. Those of XrSample.forced_exit
+// are not told.
 typedef struct XrPiece {
     uint64_t request;
     int sample; // first_sample counted in
@@ -90,7 +92,9 @@ typedef enum XrFinish {
 // "stop", "length", "forced_exit", "interrupted", "error"
 const char *xr_finish_name(XrFinish finish);
 
-typedef struct XrSample {
+typedef struct XrSample XrSample;
+
+struct XrSample {
     int index; // first_sample counted in
     int64_t count;
     int32_t *ids;    // [count] as sampled or injected, the stop id included
@@ -106,7 +110,10 @@ typedef struct XrSample {
     int stop_string; // index in the request's, or -1
     int64_t preemptions;
     double first_token_seconds, seconds; // since the request was added
-} XrSample;
+    // With XrThinkLimits.branch: what the sample became where its exit was forced, while the sample
+    // itself went on; they share what stands before. NULL where no exit was due.
+    XrSample *forced_exit;
+};
 
 typedef struct XrResponse {
     uint64_t id;

@@ -91,7 +91,7 @@ void xr_scheduler_leave(XrScheduler *s, XrSequence *sequence) {
 // A running sequence of the same request whose pages hold the whole prompt.
 static XrSequence *donor_of(const XrSequence *sequence) {
     const XrJob *job = sequence->job;
-    for (int i = 0; i < job->request.samples; i++) {
+    for (int i = 0; i < job->sequence_count; i++) {
         XrSequence *other = &job->sequences[i];
         bool holds = other->phase == XR_PHASE_RUNNING && other->cached >= xr_job_prompt(job);
         if (other != sequence && holds) return other;

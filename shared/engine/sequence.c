@@ -47,7 +47,7 @@ static void reserve(XrSequence *s) {
 
 static void tell(XrSequence *s, const int32_t *id, bool forced, float logprob, size_t before) {
     const XrRequest *r = &s->job->request;
-    if (!r->on_piece) return;
+    if (!r->on_piece || xr_sequence_is_branch(s)) return;
     size_t bytes = s->transcript.text.length - before;
     XrPiece piece = {.request = r->id,
                      .sample = s->sample->index,
@@ -89,7 +89,7 @@ static int append(XrSequence *s, int32_t id, float logprob, float scaled, bool f
 
 static bool exit_is_due(const XrSequence *s) {
     int64_t limit = s->job->think_limit, count = s->sample->count;
-    return limit >= 0 && !s->exited && s->thinking.open && count >= limit &&
+    return limit >= 0 && !s->exited && !s->branched && s->thinking.open && count >= limit &&
            count + s->job->exit_tokens <= s->limit;
 }
 
@@ -114,6 +114,59 @@ static bool force_exit(XrSequence *s, XrError *err) {
     return ok;
 }
 
+XrSequence *xr_sequence_branch(const XrSequence *s) {
+    const XrJob *job = s->job;
+    bool none = job->sequence_count == job->request.samples || xr_sequence_is_branch(s);
+    return none ? NULL : job->sequences + (s - job->sequences) + job->request.samples;
+}
+
+static void *copy_of(const void *from, size_t bytes) {
+    if (bytes == 0) return NULL;
+    return memcpy(xr_malloc(bytes), from, bytes);
+}
+
+static void copy_seen(XrSeen *to, const XrSeen *from, int64_t vocab) {
+    *to = *from;
+    if (!from->bits) return;
+    to->capacity = from->count;
+    to->ids = copy_of(from->ids, sizeof *from->ids * (size_t)from->count);
+    to->bits = copy_of(from->bits, sizeof *from->bits * (size_t)(vocab / 64 + 1));
+}
+
+// Begins the branch as a copy of what the sample is now, without its pages.
+static void begin_branch(const XrSequence *s, XrSequence *branch) {
+    const XrSample *from = s->sample;
+    XrSample *to = branch->sample = s->sample->forced_exit = xr_calloc(1, sizeof *to);
+    size_t count = (size_t)from->count;
+    *to = *from;
+    to->preemptions = 0;
+    to->forced_exit = NULL;
+    to->ids = copy_of(from->ids, sizeof *from->ids * count);
+    to->logprobs = copy_of(from->logprobs, sizeof *from->logprobs * count);
+    to->scaled = copy_of(from->scaled, sizeof *from->scaled * count);
+    to->forced = copy_of(from->forced, count);
+    branch->capacity = from->count;
+    branch->limit = s->limit;
+    branch->thinking = s->thinking;
+    branch->stream = s->stream;
+    copy_seen(&branch->seen, &s->seen, s->job->setting->model->config.vocab);
+    const XrTranscript *text = &s->transcript;
+    branch->transcript = (XrTranscript){.shown = text->shown};
+    xr_buffer_append(&branch->transcript.raw, text->raw.data, text->raw.length);
+    xr_buffer_append(&branch->transcript.text, text->text.data, text->text.length);
+    branch->phase = XR_PHASE_SIBLING;
+    s->job->alive++;
+}
+
+// The exit of a sample that is due, or of its branch.
+static bool take_exit(XrSequence *s, XrError *err) {
+    XrSequence *branch = xr_sequence_branch(s);
+    if (!branch) return force_exit(s, err);
+    s->branched = true;
+    begin_branch(s, branch);
+    return force_exit(branch, err);
+}
+
 bool xr_sequences_create(XrJob *job, XrError *err) {
     const XrRequest *r = &job->request;
     job->response = xr_calloc(1, sizeof *job->response);
@@ -122,7 +175,9 @@ bool xr_sequences_create(XrJob *job, XrError *err) {
                                   .max_new_tokens = r->max_new_tokens,
                                   .count = r->samples};
     job->response->samples = xr_calloc((size_t)r->samples, sizeof *job->response->samples);
-    job->sequences = xr_calloc((size_t)r->samples, sizeof *job->sequences);
+    job->sequence_count = r->think.branch && job->think_limit >= 0 ? 2 * r->samples : r->samples;
+    job->sequences = xr_calloc((size_t)job->sequence_count, sizeof *job->sequences);
+    for (int i = 0; i < job->sequence_count; i++) job->sequences[i].job = job;
     job->alive = r->samples;
     for (int i = 0; i < r->samples; i++) {
         XrSequence *s = &job->sequences[i];
@@ -135,13 +190,13 @@ bool xr_sequences_create(XrJob *job, XrError *err) {
         *s->sample = (XrSample){.index = index, .stop_id = -1, .stop_string = -1};
         s->stream = mix(mix(r->id + 0x9E3779B97F4A7C15u) + (uint64_t)index);
         see_prompt(s);
-        if (exit_is_due(s) && !force_exit(s, err)) return false;
+        if (exit_is_due(s) && !take_exit(s, err)) return false;
     }
     return true;
 }
 
 void xr_sequences_free(XrJob *job) {
-    for (int i = 0; job->sequences && i < job->request.samples; i++) {
+    for (int i = 0; job->sequences && i < job->sequence_count; i++) {
         XrSequence *s = &job->sequences[i];
         XR_REQUIRE(s->pages.count == 0, "a sequence is freed with %d pages", s->pages.count);
         free(s->seen.ids);
@@ -193,7 +248,7 @@ void xr_sequence_draw(XrSequence *s, int32_t id, float logprob, float scaled) {
         s->sample->stop_string = stop;
         xr_sequence_finish(s, XR_FINISH_STOP);
     } else if (exit_is_due(s)) {
-        if (!force_exit(s, &error)) fail(s, &error);
+        if (!take_exit(s, &error)) fail(s, &error);
     } else if (xr_sequence_exhausted(s)) {
         xr_sequence_finish(s, XR_FINISH_LENGTH);
     }

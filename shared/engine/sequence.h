@@ -6,6 +6,7 @@
 #include "shared/engine/pages.h"
 
 typedef enum XrPhase {
+    XR_PHASE_ABSENT,  // a branch that has not begun
     XR_PHASE_SIBLING, // waits until sample 0 has run the prompt for it
     XR_PHASE_WAITING, // without pages
     XR_PHASE_RUNNING,
@@ -31,6 +32,7 @@ struct XrSequence {
     XrTranscript transcript;
     XrThinking thinking;
     bool exited;     // its exit was forced
+    bool branched;   // it went on where its exit was due; its branch was forced
     uint64_t stream; // of its random numbers
 };
 
@@ -50,8 +52,15 @@ static inline bool xr_sequence_exhausted(const XrSequence *s) {
 // Order of age: by arrival of the request, then by sample.
 bool xr_sequence_older(const XrSequence *a, const XrSequence *b);
 
-// Takes a token that was drawn: appends it, and ends the sample or forces its exit where that is
-// due.
+// The branch of a sample whose exit is forced while the sample goes on: NULL where none was asked
+// for, and for a branch itself. It begins as a sibling.
+XrSequence *xr_sequence_branch(const XrSequence *s);
+static inline bool xr_sequence_is_branch(const XrSequence *s) {
+    return s - s->job->sequences >= s->job->request.samples;
+}
+
+// Takes a token that was drawn: appends it, and ends the sample or forces its exit (or that of its
+// branch) where that is due.
 void xr_sequence_draw(XrSequence *s, int32_t id, float logprob, float scaled);
 
 // Ends the sample: its text is shown whole, its phase is XR_PHASE_DONE. Its pages are left to the

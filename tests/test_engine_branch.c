@@ -1,0 +1,214 @@
+// One pass with and without forced exit: each sample must be what it is without a budget, and its
+// branch what it is with one, bit for bit, however they are scheduled.
+#include "tests/support/models.h"
+#include "tests/support/test.h"
+
+#include "shared/base/memory.h"
+#include "shared/engine/engine.h"
+
+#include <stdlib.h>
+
+enum { REQUESTS = 12 };
+
+typedef struct Bench {
+    XrBackend *backend;
+    XrModel *model;
+    XrTokenizer *tokenizer;
+    XrGoldenRequest golden;
+    XrRequest requests[REQUESTS];
+} Bench;
+
+static void must(bool ok, const XrError *err) {
+    if (!ok) fail_msg("%s", err->message);
+}
+
+// Greedy and sampled, penalties, several samples, stop ids, budgets from 0 on.
+static void open_bench(Bench *b, const char *name) {
+    static const int32_t stop_ids[] = {362, 360, 31, 59};
+    XrError err;
+    *b = (Bench){.backend = xr_cpu_create(2)};
+    b->model = xr_golden_model(b->backend, name);
+    b->tokenizer = xr_tokenizer_load(b->model->folder, &err);
+    must(b->tokenizer != NULL, &err);
+    b->golden = xr_golden_request(name);
+    for (int i = 0; i < REQUESTS; i++) {
+        XrRequest *r = &b->requests[i];
+        *r = xr_request_default();
+        r->id = (uint64_t)i + 1;
+        r->prompt = b->golden.ids;
+        r->prompt_count = b->golden.count;
+        r->pixels = b->golden.pixels;
+        r->grids = b->golden.grids;
+        r->picture_count = b->golden.grid_count;
+        r->sampling.temperature = i % 4 ? 1 : 0;
+        r->sampling.repetition_penalty = i % 3 == 1 ? 1.1f : 1;
+        r->sampling.seed = 5;
+        r->samples = i % 3 == 2 ? 3 : 1;
+        r->max_new_tokens = 60;
+        r->stop_ids = stop_ids;
+        r->stop_id_count = i % 2 ? 4 : 0;
+        r->think = (XrThinkLimits){.budget = 5 * (i % 5), .answer_budget = i % 4 == 3 ? 7 : -1};
+    }
+}
+
+static void close_bench(Bench *b) {
+    xr_golden_request_free(&b->golden);
+    xr_tokenizer_free(b->tokenizer);
+    xr_model_close(b->model);
+    xr_backend_free(b->backend);
+}
+
+static XrEngineStats run(Bench *b, int sequences, int64_t tokens, int64_t pages,
+                         XrResponse **responses) {
+    XrEngine *engine;
+    XrError err;
+    XrEngineConfig config = {sequences, tokens, (size_t)pages * xr_engine_page_bytes(b->model)};
+    must(xr_engine_create(&engine, b->model, b->tokenizer, &config, &err), &err);
+    must(xr_engine_generate(engine, b->requests, REQUESTS, responses, &err), &err);
+    XrEngineStats stats = xr_engine_stats(engine);
+    assert_int_equal(stats.free_pages, stats.pages);
+    xr_engine_free(engine);
+    return stats;
+}
+
+static void same(const XrSample *a, const XrSample *b, const char *what, int request) {
+    size_t n = (size_t)a->count;
+    bool equal =
+        a->count == b->count && a->finish == b->finish && a->index == b->index &&
+        a->truncated == b->truncated && a->stop_id == b->stop_id &&
+        a->forced_count == b->forced_count && memcmp(a->ids, b->ids, n * sizeof *a->ids) == 0 &&
+        memcmp(a->forced, b->forced, n) == 0 &&
+        memcmp(a->logprobs, b->logprobs, n * sizeof *a->logprobs) == 0 &&
+        memcmp(a->scaled, b->scaled, n * sizeof *a->scaled) == 0 && strcmp(a->text, b->text) == 0;
+    if (!equal) {
+        fail_msg("%s: request %d, sample %d: \"%s\" (%s) is not \"%s\" (%s)", what, request,
+                 a->index, a->text, xr_finish_name(a->finish), b->text, xr_finish_name(b->finish));
+    }
+}
+
+typedef struct Schedule {
+    const char *name;
+    int sequences;
+    int64_t tokens, pages;
+} Schedule;
+
+static const Schedule SCHEDULES[] = {
+    {"all together", 64, 512, 512},
+    {"prefill in parts of 7", 5, 7, 512},
+    {"one at a time", 1, 64, 64},
+    {"few pages", 64, 128, 9},
+};
+
+static void free_all(XrResponse **responses) {
+    for (int i = 0; i < REQUESTS; i++) xr_response_free(responses[i]);
+}
+
+static void check(const Bench *b, XrResponse **got, XrResponse **free_run, XrResponse **forced,
+                  const char *what) {
+    int branches = 0;
+    for (int i = 0; i < REQUESTS; i++) {
+        assert_int_equal(got[i]->error.status, XR_OK);
+        for (int k = 0; k < b->requests[i].samples; k++) {
+            const XrSample *s = &got[i]->samples[k], *other = &forced[i]->samples[k];
+            same(s, &free_run[i]->samples[k], what, i);
+            assert_int_equal(s->forced_exit != NULL, other->finish == XR_FINISH_FORCED_EXIT);
+            if (s->forced_exit) same(s->forced_exit, other, what, i);
+            branches += s->forced_exit != NULL;
+        }
+    }
+    assert_true(branches > REQUESTS / 2);
+}
+
+static void as_two_runs(const char *name) {
+    Bench b;
+    XrResponse *free_run[REQUESTS], *forced[REQUESTS], *got[REQUESTS];
+    open_bench(&b, name);
+    run(&b, 16, 512, 512, forced);
+    for (int i = 0; i < REQUESTS; i++) b.requests[i].think.branch = true;
+    for (size_t s = 0; s < XR_COUNT(SCHEDULES) + 1; s++) {
+        XrRequest kept[REQUESTS];
+        if (s == 0) { // without a budget, for comparison
+            memcpy(kept, b.requests, sizeof kept);
+            for (int i = 0; i < REQUESTS; i++) b.requests[i].think.budget = -1;
+            run(&b, 16, 512, 512, free_run);
+            memcpy(b.requests, kept, sizeof kept);
+            continue;
+        }
+        const Schedule *schedule = &SCHEDULES[s - 1];
+        run(&b, schedule->sequences, schedule->tokens, schedule->pages, got);
+        check(&b, got, free_run, forced, schedule->name);
+        free_all(got);
+    }
+    free_all(free_run);
+    free_all(forced);
+    close_bench(&b);
+}
+
+static void text(void **state) {
+    as_two_runs("text_only.talk");
+}
+
+static void pictures(void **state) {
+    as_two_runs("gqa2_tied.two");
+}
+
+// What stands before the exit is run once: a branch runs its injected tokens, the one before them
+// and what it draws.
+static void prefix_is_shared(void **state) {
+    Bench b;
+    XrResponse *got[REQUESTS];
+    open_bench(&b, "text_only.talk");
+    int64_t expected = 0;
+    for (int i = 0; i < REQUESTS; i++) {
+        b.requests[i].think.branch = true;
+        b.requests[i].think.budget += 20; // one of 0 has the end of its prompt run again
+    }
+    XrEngineStats stats = run(&b, 64, 512, 512, got);
+    for (int i = 0; i < REQUESTS; i++) {
+        expected += b.requests[i].prompt_count;
+        for (int k = 0; k < got[i]->count; k++) {
+            const XrSample *s = &got[i]->samples[k], *branch = s->forced_exit;
+            expected += s->count - 1;
+            int64_t at = 0;
+            while (branch && !branch->forced[at]) at++;
+            if (branch) expected += branch->count - at;
+        }
+    }
+    assert_int_equal(stats.tokens, expected);
+    free_all(got);
+    close_bench(&b);
+}
+
+// An engine may be dropped, and a request cancelled, while branches run.
+static void cancelled(void **state) {
+    Bench b;
+    XrError err;
+    open_bench(&b, "text_only.talk");
+    for (int steps = 0; steps < 40; steps += 3) {
+        XrEngine *engine;
+        XrEngineConfig config = {16, 64, 40 * xr_engine_page_bytes(b.model)};
+        must(xr_engine_create(&engine, b.model, b.tokenizer, &config, &err), &err);
+        for (int i = 0; i < REQUESTS; i++) {
+            b.requests[i].think.branch = true;
+            must(xr_engine_add(engine, &b.requests[i], &err), &err);
+        }
+        for (int i = 0; i < steps; i++) xr_engine_step(engine);
+        if (steps % 2) {
+            for (int i = 0; i < REQUESTS; i++) xr_engine_cancel(engine, (uint64_t)i + 1);
+            assert_false(xr_engine_step(engine));
+        }
+        xr_engine_free(engine);
+    }
+    close_bench(&b);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text),
+        cmocka_unit_test(pictures),
+        cmocka_unit_test(prefix_is_shared),
+        cmocka_unit_test(cancelled),
+    };
+    xr_test_filter(argc, argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
