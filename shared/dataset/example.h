@@ -42,6 +42,10 @@ const XrFormat *xr_format_find(const char *name, const cJSON *row, const char *s
 bool xr_example_read(XrExample *out, const XrRows *rows, int64_t row, const XrFormat *format,
                      XrError *err);
 
+// GSM8K's worked solution (what stands before "####") without its calculator notes, <<48/2=24>>,
+// trimmed; to be freed.
+char *xr_gsm8k_solution(const char *text, size_t bytes);
+
 // The conversation of an example, whose messages are moved out of it: what stands before the
 // question, the question in `template_text` (shared/prompt/question.h) after its pictures, and,
 // with `response`, the assistant's message to imitate, which must then be there.

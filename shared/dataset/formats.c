@@ -174,8 +174,7 @@ static bool gsm8k_matches(const cJSON *row) {
     return text_of(row, "question") && answer && strstr(answer, "\n#### ");
 }
 
-// The solution without its calculator notes, <<48/2=24>>.
-static char *without_notes(const char *from, size_t bytes) {
+char *xr_gsm8k_solution(const char *from, size_t bytes) {
     XrBuffer plain = {0};
     for (size_t i = 0; i < bytes;) {
         const char *end = bytes - i > 4 && from[i] == '<' && from[i + 1] == '<'
@@ -196,7 +195,7 @@ static bool gsm8k_convert(const XrJson *json, const cJSON *row, XrExample *out, 
     const char *mark = answer ? strstr(answer, "#### ") : NULL;
     if (!mark) return wrong(json, "answer", "a solution that ends in \"#### NUMBER\"", err);
     if (!need(json, row, "question", &out->question, err)) return false;
-    char *thought = without_notes(answer, (size_t)(mark - answer));
+    char *thought = xr_gsm8k_solution(answer, (size_t)(mark - answer));
     out->gold = trimmed(mark + 5, strlen(mark + 5));
     out->response = reasoned(thought, out->gold);
     free(thought);

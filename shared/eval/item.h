@@ -76,11 +76,13 @@ typedef struct XrItem {
     XrItemTag tags[XR_ITEM_MOST_TAGS];
     int tag_count;
 
-    XrItemContent question; // without the options
-    XrItemOption *options;  // [option_count], owned
-    int option_count;       // 0 for open questions
-    char *question_text;    // as published, markers of pictures and appended options included
-    char *solution;         // a worked solution, for few-shot examples
+    XrItemContent question;  // without the options
+    XrItemOption *options;   // [option_count], owned
+    int option_count;        // 0 for open questions
+    bool options_in_picture; // MMMU-Pro vision: not to be written out
+    bool nested_options;     // MMMU-Pro: published as a list within a list, one option to its judge
+    char *question_text;     // as published, markers of pictures and appended options included
+    char *solution;          // a worked solution, for few-shot examples
 
     XrAnswerKind kind;
     char *golds[XR_ITEM_MOST_GOLDS]; // any of which is right; of a choice, letters ("B")

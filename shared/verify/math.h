@@ -56,4 +56,8 @@ XrVerdict xr_math_compare(XrMath *math, const char *gold, size_t gold_bytes, con
 // answers; two answers with different keys may still be equal.
 XrMathKind xr_math_kind(XrMath *math, const char *text, size_t bytes, XrBuffer *key);
 
+// The real number that the text stands for, nearest double: a numeral or an expression without
+// variables, units or relations. False where it is anything else.
+bool xr_math_value(XrMath *math, const char *text, size_t bytes, double *out);
+
 #endif
