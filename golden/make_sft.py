@@ -128,7 +128,7 @@ def train(name, run):
                 for m in rows[step * ROWS_A_STEP:(step + 1) * ROWS_A_STEP]]
         total = sum(int(target[1:].sum()) for _, target, _ in some)
         adam.zero_grad()
-        loss = 0.0
+        loss, correct = 0.0, 0
         for ids, target, extra in some:
             if hasattr(model.model, "rope_deltas"):
                 model.model.rope_deltas = None
@@ -138,12 +138,13 @@ def train(name, run):
                                    reduction="sum") / total
             part.backward()
             loss += part.item()
+            correct += int((logits[:-1].argmax(-1) == labels[1:]).sum())
         norm = torch.nn.utils.clip_grad_norm_(trained.values(), run["max_grad_norm"] or 1e30)
         for group in adam.param_groups:
             group["lr"] = rate(run, step)
         adam.step()
-        out[f"numbers.{step + 1}"] = torch.tensor([loss, norm.item(), rate(run, step), total],
-                                                  dtype=torch.float64)
+        out[f"numbers.{step + 1}"] = torch.tensor([loss, norm.item(), rate(run, step), total,
+                                                   correct / total], dtype=torch.float64)
         if step == 0:
             for i, (ids, target, _) in enumerate(some):
                 out[f"ids.{i}"] = ids[0].clone()

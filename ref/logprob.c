@@ -12,7 +12,7 @@
 enum { SCRATCH = 32 << 20 }; // bytes of logits
 
 typedef struct Rows {
-    const XrTensor *logprob, *entropy, *lse, *targets;
+    const XrTensor *logprob, *entropy, *best, *lse, *targets;
     float *logits; // of rows first...
     int64_t first, vocab;
     float temperature;
@@ -36,13 +36,14 @@ static void reduce_rows(void *context, int64_t begin, int64_t end, int thread) {
             r->entropy ? xr_cpu_row_lse_mean(z, r->vocab, &mean) : xr_cpu_row_lse(z, r->vocab);
         ((float *)r->logprob->data)[row] = target < 0 ? 0 : z[target] - lse;
         if (r->entropy) ((float *)r->entropy->data)[row] = lse - mean;
+        if (r->best) ((int32_t *)r->best->data)[row] = xr_cpu_row_best(z, r->vocab);
         if (r->lse) ((float *)r->lse->data)[row] = lse;
     }
 }
 
 void xr_cpu_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entropy,
-                    const XrTensor *lse, const XrTensor *hidden, const XrTensor *head,
-                    const XrTensor *targets, float temperature) {
+                    const XrTensor *best, const XrTensor *lse, const XrTensor *hidden,
+                    const XrTensor *head, const XrTensor *targets, float temperature) {
     xr_cpu_require_f32(hidden, "logprob");
     int64_t rows = hidden->shape[0], vocab = head->shape[0];
     if (rows == 0) return;
@@ -53,7 +54,7 @@ void xr_cpu_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entro
         XrTensor x = xr_rows(hidden, first, count);
         XrTensor z = xr_tensor2(XR_F32, logits, count, vocab);
         xr_cpu_linear(b, &z, &x, head, NULL);
-        Rows r = {logprob, entropy, lse, targets, logits, first, vocab, temperature};
+        Rows r = {logprob, entropy, best, lse, targets, logits, first, vocab, temperature};
         xr_cpu_parallel(b, count, 1, reduce_rows, &r);
     }
 }

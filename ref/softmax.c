@@ -25,3 +25,11 @@ float xr_cpu_row_lse(const float *z, int64_t n) {
 float xr_cpu_row_lse_mean(const float *z, int64_t n, float *mean) {
     return lse(z, n, mean);
 }
+
+int32_t xr_cpu_row_best(const float *z, int64_t n) {
+    float top = XR_CHOOSE_KERNELS(xr_softmax_kernels)->greatest(z, n);
+    for (int64_t i = 0; i < n; i++) {
+        if (z[i] == top) return (int32_t)i;
+    }
+    return -1; // NaN equals nothing
+}

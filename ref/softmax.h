@@ -14,4 +14,7 @@ float xr_cpu_row_lse(const float *z, int64_t n);
 // elements with p_i = 0 count nothing.
 float xr_cpu_row_lse_mean(const float *z, int64_t n, float *mean);
 
+// The lowest index of the largest of n > 0 numbers; -1 where one is NaN.
+int32_t xr_cpu_row_best(const float *z, int64_t n);
+
 #endif

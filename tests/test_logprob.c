@@ -45,6 +45,7 @@ static void set_targets(XrOpRun *run) {
 
 typedef struct Row {
     double lse, entropy;
+    int64_t best;
     double *z; // [V]
 } Row;
 
@@ -57,6 +58,7 @@ static Row row_of(const XrOpRun *run, int64_t t) {
     for (int64_t v = 0; v < V; v++) {
         for (int64_t d = 0; d < D; d++) row.z[v] += hidden[t * D + d] * head[v * D + d];
         row.z[v] /= temperature_of(run);
+        if (row.z[v] > top) row.best = v;
         top = fmax(top, row.z[v]);
     }
     for (int64_t v = 0; v < V; v++) sum += exp(row.z[v] - top);
@@ -71,9 +73,12 @@ static void build(XrOpRun *run) {
     const int64_t *n = run->shape->n;
     list(run, "logprob", XR_OUT);
     list(run, "entropy", XR_OUT)->optional = true;
+    XrArg *best = xr_plain(run, "best", XR_OUT, XR_I32, n[0], XR_1D);
+    best->optional = best->by_row = true;
+    best->golden_out = ""; // not in the file: the reference's
     XrArg *lse = list(run, "lse", XR_OUT);
     lse->optional = true;
-    lse->golden_out = ""; // not in the file: the reference's
+    lse->golden_out = "";
     xr_activation(run, "hidden", XR_IN, n[0], n[1])->golden_in = "x";
     xr_weight(run, "head", XR_IN, n[2], n[1])->golden_in = "w";
     set_targets(run);
@@ -85,6 +90,7 @@ static void reference(XrOpRun *run) {
         Row row = row_of(run, t);
         xr_expect(run, "lse")[t] = row.lse;
         xr_expect(run, "entropy")[t] = row.entropy;
+        xr_expect(run, "best")[t] = (double)row.best;
         xr_expect(run, "logprob")[t] = targets[t] < 0 ? 0 : row.z[(int64_t)targets[t]] - row.lse;
         free(row.z);
     }
@@ -95,8 +101,9 @@ static void reference(XrOpRun *run) {
 }
 
 static void call(XrOpRun *run, XrBackend *b) {
-    xr_logprob(b, xr_t(run, "logprob"), xr_t(run, "entropy"), xr_t(run, "lse"), xr_t(run, "hidden"),
-               xr_t(run, "head"), xr_t(run, "targets"), (float)temperature_of(run));
+    xr_logprob(b, xr_t(run, "logprob"), xr_t(run, "entropy"), xr_t(run, "best"), xr_t(run, "lse"),
+               xr_t(run, "hidden"), xr_t(run, "head"), xr_t(run, "targets"),
+               (float)temperature_of(run));
 }
 
 const XrOpTest xr_op_test_logprob = {.op = "logprob",
@@ -211,7 +218,7 @@ static void same_bits_as_logits(void **state) {
     XrTensor x = xr_tensor2(XR_F32, hidden, T, D), w = xr_tensor2(XR_F32, head, V, D);
     XrTensor lp = xr_tensor1(XR_F32, logprob, T), e = xr_tensor1(XR_F32, entropy, T);
     XrTensor l = xr_tensor1(XR_F32, lse, T), ids = xr_tensor1(XR_I32, targets, T);
-    xr_logprob(xr_test_cpu(3), &lp, &e, &l, &x, &w, &ids, temperature);
+    xr_logprob(xr_test_cpu(3), &lp, &e, NULL, &l, &x, &w, &ids, temperature);
     float *z = numbers(V);
     for (int t = 0; t < T; t++) {
         XrTensor row = xr_rows(&x, t, 1), y = xr_tensor2(XR_F32, z, 1, V);
@@ -239,7 +246,7 @@ static void backward_over_many_rows(void **state) {
     XrTensor dx = xr_tensor2(XR_F32, dhidden, T, D), dw = xr_tensor2(XR_F32, dhead, V, D);
     XrTensor l = xr_tensor1(XR_F32, lse, T), ids = xr_tensor1(XR_I32, targets, T);
     XrTensor lp = xr_tensor1(XR_F32, logprob, T), g = xr_tensor1(XR_F32, given, T);
-    xr_logprob(xr_test_cpu(3), &lp, NULL, &l, &x, &w, &ids, 1);
+    xr_logprob(xr_test_cpu(3), &lp, NULL, NULL, &l, &x, &w, &ids, 1);
     xr_logprob_backward(xr_test_cpu(3), &dx, &dw, &g, &x, &w, &ids, &l, 1);
     for (int d = 0; d < D; d++) {
         double sum = 0;
@@ -266,6 +273,10 @@ static void reduction_of_hard_rows(void **state) {
         assert_true(fabs((double)xr_cpu_row_lse(rows[i], 3) - want[i]) <= 1e-7 * fabs(want[i]));
     }
     const float none[] = {-INFINITY, -INFINITY}, bad[] = {1, NAN, 2};
+    const float equal[] = {-2, 0, 5, 5, 1, 5};
+    assert_int_equal(xr_cpu_row_best(equal, 6), 2);
+    assert_int_equal(xr_cpu_row_best(none, 2), 0);
+    assert_int_equal(xr_cpu_row_best(bad, 3), -1);
     assert_true(xr_cpu_row_lse(none, 2) == -INFINITY);
     assert_true(isnan(xr_cpu_row_lse(bad, 3)));
 }

@@ -131,6 +131,8 @@ static void five_steps(void **state) {
         assert_near("norm", step, xr_test_metric(folder, step, "grad_norm"), numbers[1]);
         assert_near("rate", step, xr_test_metric(folder, step, "learning_rate"), numbers[2]);
         assert_true(xr_test_metric(folder, step, "num_target_tokens") == numbers[3]);
+        assert_near("accuracy", step, xr_test_metric(folder, step, "mean_token_accuracy"),
+                    numbers[4]);
     }
     if (c->weights) compare_weights(&golden, folder);
     xr_golden_close(&golden);

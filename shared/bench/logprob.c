@@ -21,7 +21,7 @@ static XrTensor as_list(const XrTensor *t) {
 static void run_forward(void *state) {
     Logprob *l = state;
     XrTensor logprob = as_list(&l->logprob), entropy = as_list(&l->entropy), lse = as_list(&l->lse);
-    xr_logprob(l->b, &logprob, &entropy, &lse, &l->hidden, &l->head, &l->targets, 1);
+    xr_logprob(l->b, &logprob, &entropy, NULL, &lse, &l->hidden, &l->head, &l->targets, 1);
     l->b->synchronize(l->b);
 }
 

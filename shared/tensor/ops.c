@@ -275,17 +275,18 @@ void xr_scatter_rows(XrBackend *b, const XrTensor *y, const XrTensor *x, const X
     b->ops->scatter_rows(b, y, x, index);
 }
 
-void xr_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entropy, const XrTensor *lse,
-                const XrTensor *hidden, const XrTensor *head, const XrTensor *targets,
-                float temperature) {
+void xr_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entropy,
+                const XrTensor *best, const XrTensor *lse, const XrTensor *hidden,
+                const XrTensor *head, const XrTensor *targets, float temperature) {
     int64_t rows = hidden->shape[0];
     bool ok = is_activation(hidden, rows, head->shape[1], hidden->dtype) &&
               is_weight(head, head->shape[0], hidden->shape[1]) && is_index(targets, rows) &&
               is_list(logprob, XR_F32, rows) && (!entropy || is_list(entropy, XR_F32, rows)) &&
-              (!lse || is_list(lse, XR_F32, rows)) && temperature > 0;
+              (!best || is_index(best, rows)) && (!lse || is_list(lse, XR_F32, rows)) &&
+              temperature > 0;
     CHECK(ok, "logprob %s, hidden %s, head %s, targets %s, temperature %g", xr_shape_text(logprob),
           xr_shape_text(hidden), xr_shape_text(head), xr_shape_text(targets), (double)temperature);
-    b->ops->logprob(b, logprob, entropy, lse, hidden, head, targets, temperature);
+    b->ops->logprob(b, logprob, entropy, best, lse, hidden, head, targets, temperature);
 }
 
 void xr_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTensor *dhead,

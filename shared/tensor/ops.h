@@ -177,12 +177,14 @@ enum {
     /* y[index[i]] = x[i], indices distinct; other rows of y keep their values. */                 \
     X(scatter_rows, (const XrTensor *y, const XrTensor *x, const XrTensor *index), (y, x, index))  \
     /* z = hidden[t] head^T / temperature, which is never stored whole: lse[t] = log sum_v e^z_v,  \
-       logprob[t] = z_target - lse, entropy[t] = lse - sum_v softmax(z)_v z_v. Rows with a         \
-       negative target get logprob 0. entropy and lse may be NULL. hidden [T,D], head [V,D]. */    \
+       logprob[t] = z_target - lse, entropy[t] = lse - sum_v softmax(z)_v z_v, best[t] i32 = the   \
+       lowest v of the largest z_v, -1 where one is NaN. Rows with a negative target get logprob   \
+       0. entropy, best and lse may be NULL. hidden [T,D], head [V,D]. */                          \
     X(logprob,                                                                                     \
-      (const XrTensor *logprob, const XrTensor *entropy, const XrTensor *lse,                      \
-       const XrTensor *hidden, const XrTensor *head, const XrTensor *targets, float temperature),  \
-      (logprob, entropy, lse, hidden, head, targets, temperature))                                 \
+      (const XrTensor *logprob, const XrTensor *entropy, const XrTensor *best,                     \
+       const XrTensor *lse, const XrTensor *hidden, const XrTensor *head, const XrTensor *targets, \
+       float temperature),                                                                         \
+      (logprob, entropy, best, lse, hidden, head, targets, temperature))                           \
     /* dz = dlogprob[t] (onehot(target) - softmax(z)) / temperature: dhidden = dz head,            \
        dhead += dz^T hidden. Rows with a negative target get 0. dhead may be NULL. */              \
     X(logprob_backward,                                                                            \

@@ -13,6 +13,7 @@ static bool alloc_rows(XrTrainPass *p, int64_t capacity, XrError *err) {
            xr_tensor_alloc(b, &p->inner.targets, XR_I32, 1, &capacity, what, err) &&
            xr_tensor_alloc(b, &p->inner.logprob, XR_F32, 1, &capacity, what, err) &&
            xr_tensor_alloc(b, &p->inner.entropy, XR_F32, 1, &capacity, what, err) &&
+           xr_tensor_alloc(b, &p->inner.best, XR_I32, 1, &capacity, what, err) &&
            xr_tensor_alloc(b, &p->inner.lse, XR_F32, 1, &capacity, what, err) &&
            xr_tensor_alloc(b, &p->inner.dlogprob, XR_F32, 1, &capacity, what, err) &&
            xr_tensor_alloc(b, &p->inner.hidden, XR_F32, 2, wide, what, err) &&
@@ -44,9 +45,10 @@ void xr_train_pass_free(XrTrainPass *pass) {
     if (!pass->state) return;
     XrBackend *b = pass->state->model->backend;
     end_batch(pass);
-    XrTensor *tensors[] = {&pass->inner.index,   &pass->inner.targets,   &pass->inner.logprob,
-                           &pass->inner.entropy, &pass->inner.lse,       &pass->inner.dlogprob,
-                           &pass->inner.hidden,  &pass->inner.dselected, &pass->inner.dhidden};
+    XrTensor *tensors[] = {&pass->inner.index,    &pass->inner.targets, &pass->inner.logprob,
+                           &pass->inner.entropy,  &pass->inner.best,    &pass->inner.lse,
+                           &pass->inner.dlogprob, &pass->inner.hidden,  &pass->inner.dselected,
+                           &pass->inner.dhidden};
     for (size_t i = 0; i < XR_COUNT(tensors); i++) xr_tensor_free(b, tensors[i]);
     xr_language_workspace_free(pass->workspace);
     *pass = (XrTrainPass){0};
@@ -131,12 +133,13 @@ static void take_rows(XrTrainPass *p, int64_t rows) {
     p->rows = rows;
     p->logprob = xr_rows(&p->inner.logprob, 0, rows);
     p->entropy = xr_rows(&p->inner.entropy, 0, rows);
+    p->best = xr_rows(&p->inner.best, 0, rows);
     p->dlogprob = xr_rows(&p->inner.dlogprob, 0, rows);
 }
 
 bool xr_train_pass_forward(XrTrainPass *p, const XrTrainSequence *sequences, int count,
                            const int32_t *rows, const int32_t *targets, int64_t row_count,
-                           float temperature, bool entropy, XrError *err) {
+                           float temperature, bool metrics, XrError *err) {
     const XrModel *model = p->state->model;
     XrBackend *b = model->backend;
     end_batch(p);
@@ -161,8 +164,8 @@ bool xr_train_pass_forward(XrTrainPass *p, const XrTrainSequence *sequences, int
     xr_upload(b, &index, rows);
     xr_upload(b, &target, targets);
     xr_gather_rows(b, &selected, &hidden, &index);
-    xr_logprob(b, &p->logprob, entropy ? &p->entropy : NULL, &lse, &selected,
-               xr_model_parameter(model, XR_HEAD, 0), &target, temperature);
+    xr_logprob(b, &p->logprob, metrics ? &p->entropy : NULL, metrics ? &p->best : NULL, &lse,
+               &selected, xr_model_parameter(model, XR_HEAD, 0), &target, temperature);
     return true;
 }
 

@@ -4,7 +4,7 @@
 //
 //   xr_train_pass_create(&pass, &state, most_tokens, keep, &err)
 //   xr_train_pass_forward(&pass, sequences, count, rows, targets, row_count, 1, true, &err)
-//   ... from pass.logprob (and pass.entropy) fill pass.dlogprob ...
+//   ... from pass.logprob (and pass.entropy, pass.best) fill pass.dlogprob ...
 //   xr_train_pass_backward(&pass, &err)
 //   ... more micro-batches ...
 //   xr_train_step(&state, ...)
@@ -28,9 +28,10 @@ typedef struct XrTrainPass {
     XrLanguageWorkspace *workspace;
     int64_t rows; // of the last forward pass; the tensors below are that long, in backend memory
     XrTensor logprob, entropy, dlogprob; // f32 [rows]
+    XrTensor best;                       // i32 [rows]
     // What the backward pass needs.
     struct {
-        XrTensor index, targets;                  // i32 [capacity]
+        XrTensor index, targets, best;            // i32 [capacity]
         XrTensor logprob, entropy, lse, dlogprob; // f32 [capacity]
         XrTensor hidden, dselected, dhidden;      // f32 [capacity, hidden]
         XrBatch batch;
@@ -47,12 +48,12 @@ bool xr_train_pass_create(XrTrainPass *out, XrTrainState *state, int64_t capacit
 void xr_train_pass_free(XrTrainPass *pass);
 
 // pass->logprob[i] = log-probability of token targets[i] (>= 0) after the token in row rows[i] of
-// the packed sequences, of logits divided by `temperature`; pass->entropy[i] that of the
-// distribution (`entropy`: whether it is wanted). rows are distinct. Fails on sequences that the
-// model cannot take.
+// the packed sequences, of logits divided by `temperature`. With `metrics` also pass->entropy[i] of
+// that distribution, and pass->best[i], its most probable token. rows are distinct. Fails on
+// sequences that the model cannot take.
 bool xr_train_pass_forward(XrTrainPass *pass, const XrTrainSequence *sequences, int count,
                            const int32_t *rows, const int32_t *targets, int64_t row_count,
-                           float temperature, bool entropy, XrError *err);
+                           float temperature, bool metrics, XrError *err);
 
 // Adds to the state's gradients, given pass->dlogprob, the derivative of the loss by each
 // log-probability. Once after each forward pass, or not at all.

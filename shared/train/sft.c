@@ -84,6 +84,7 @@ static bool micro_read(Micro *m, const XrSftData *data, const int64_t *order, in
 // Sums over the targets of an optimiser step.
 typedef struct Sums {
     double loss, entropy; // of -log p, of the distributions' entropies
+    double correct;       // targets that are the most probable token
     double targets, tokens;
 } Sums;
 
@@ -95,6 +96,10 @@ static void add_sums(XrTrainPass *pass, const Micro *m, Sums *sums) {
     xr_download(b, values, &pass->entropy);
     for (int64_t i = 0; i < pass->rows; i++) sums->entropy += values[i];
     free(values);
+    int32_t *best = xr_malloc(sizeof *best * ((size_t)pass->rows + 1));
+    xr_download(b, best, &pass->best);
+    for (int64_t i = 0; i < pass->rows; i++) sums->correct += best[i] == m->targets[i];
+    free(best);
     sums->targets += (double)m->target_count;
     sums->tokens += (double)m->tokens;
 }
@@ -119,9 +124,9 @@ static bool run_micro(Sft *s, const XrSftData *data, const int64_t *order, int64
 }
 
 static bool sum_over_ranks(Sft *s, Sums *sums, XrError *err) {
-    double values[] = {sums->loss, sums->entropy, sums->targets, sums->tokens};
+    double values[] = {sums->loss, sums->entropy, sums->correct, sums->targets, sums->tokens};
     if (!s->options->comm->sum_f64(s->options->comm, values, XR_COUNT(values), err)) return false;
-    *sums = (Sums){values[0], values[1], values[2], values[3]};
+    *sums = (Sums){values[0], values[1], values[2], values[3], values[4]};
     return true;
 }
 
@@ -165,6 +170,7 @@ static bool log_step(Sft *s, const Sums *sums, double grad_norm, double rate, do
     xr_metrics_real(&m, "learning_rate", rate);
     xr_metrics_real(&m, "epoch", (double)s->info.epoch + part);
     xr_metrics_real(&m, "entropy", sums->entropy / sums->targets);
+    xr_metrics_real(&m, "mean_token_accuracy", sums->correct / sums->targets);
     xr_metrics_whole(&m, "num_tokens", s->info.num_tokens);
     xr_metrics_whole(&m, "num_target_tokens", (int64_t)sums->targets);
     xr_metrics_whole(&m, "skipped_steps", s->state.skipped);
@@ -193,6 +199,7 @@ static bool evaluate(Sft *s, XrError *err) {
     xr_metrics_begin(&m, s->info.step);
     xr_metrics_real(&m, "eval/loss", sums.loss / sums.targets);
     xr_metrics_real(&m, "eval/entropy", sums.entropy / sums.targets);
+    xr_metrics_real(&m, "eval/mean_token_accuracy", sums.correct / sums.targets);
     xr_metrics_whole(&m, "eval/num_target_tokens", (int64_t)sums.targets);
     xr_metrics_real(&m, "time/eval", xr_seconds() - started);
     ok = xr_metrics_write(&m, &s->metrics, err);

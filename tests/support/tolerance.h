@@ -51,7 +51,8 @@ static const XrTolerance XR_TOLERANCES[] = {
     {"scatter_rows", NULL, 0, 0},
     // A sum in f32 over the tokens that share a row.
     {"embedding_backward", NULL, 1e-6, 1e-6},
-    // Logits of an f32 product, then a log-sum-exp.
+    // Logits of an f32 product, then a log-sum-exp; an index is exact.
+    {"logprob", "best", 0, 0},
     {"logprob", NULL, 1e-6, 4e-6},
     {"logprob_backward", NULL, 1e-6, 1e-5},
     // Ids are exact; log-probabilities are the difference of a logit and a log-sum-exp.
