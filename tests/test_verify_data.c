@@ -1,6 +1,7 @@
 // The verifier against published verdicts on real responses. Where they differ is listed, with the
 // reason and who is right, in docs/verifier-agreement.md; the tests read the tables there and fail
 // on every difference that is not listed and on every listed one that is gone.
+#include "tests/support/agreement.h"
 #include "tests/support/test.h"
 
 #include "shared/base/file.h"
@@ -56,66 +57,24 @@ static int options_of(const cJSON *row, XrSpan *options) {
     return count;
 }
 
-// ---- the listed differences ----
-
-// The ids that the document lists for one set of data, each between spaces.
-static XrBuffer listed_ids(const char *set) {
-    XrError err;
-    XrBuffer text = {0}, ids = {0};
-    assert_true(xr_file_read(xr_test_source("docs/verifier-agreement.md"), 1 << 20, &text, &err));
-    char head[64];
-    snprintf(head, sizeof head, "| `%s` |", set);
-    xr_buffer_byte(&ids, ' ');
-    for (char *at = text.data; (at = strstr(at, head));) {
-        char *end = strchr(at, '\n');
-        *end = '\0';
-        char *cell = strrchr(at, '`');
-        assert_non_null(cell);
-        *cell = '\0';
-        cell = strrchr(at, '`') + 1;
-        xr_buffer_text(&ids, cell);
-        xr_buffer_byte(&ids, ' ');
-        at = end + 1;
-    }
-    xr_buffer_free(&text);
-    return ids;
+static XrTestTally tally_of(const char *set) {
+    return xr_test_tally("docs/verifier-agreement.md", set);
 }
 
-typedef struct Tally {
-    XrBuffer listed;
-    const char *set;
-    int rows, differences, unlisted;
-} Tally;
-
-static void count_row(Tally *tally, const char *id, bool agrees, const XrVerifyResult *result) {
-    tally->rows++;
-    if (agrees) return;
-    char wanted[64];
-    snprintf(wanted, sizeof wanted, " %s ", id);
-    tally->differences++;
-    if (strstr(tally->listed.data, wanted)) return;
-    tally->unlisted++;
+static void count_row(XrTestTally *tally, const char *id, bool agrees,
+                      const XrVerifyResult *result) {
+    if (!xr_test_differs(tally, id, agrees)) return;
     print_message("%s %s: %s by %s, \"%.*s\"\n", tally->set, id, xr_verdict_name(result->verdict),
                   xr_extract_method_name(result->method),
                   (int)XR_MIN(result->extracted.length, 200u),
                   result->extracted.data ? result->extracted.data : "");
 }
 
-static void check_tally(Tally *tally) {
-    int listed = 0;
-    for (const char *at = tally->listed.data; *at; at++) listed += at[0] == ' ' && at[1] > ' ';
-    print_message("%s: %d of %d agree, %d differences are listed\n", tally->set,
-                  tally->rows - tally->differences, tally->rows, listed);
-    assert_int_equal(tally->unlisted, 0);
-    assert_int_equal(tally->differences, listed);
-    xr_buffer_free(&tally->listed);
-}
-
 // ---- the sets ----
 
 static void short_pairs_of_every_kind(void **state) {
     Rows rows = rows_of("verify/kinds-dev.jsonl");
-    Tally tally = {.set = "kinds", .listed = listed_ids("kinds")};
+    XrTestTally tally = tally_of("kinds");
     XrVerifier *verifier = xr_verifier_create(NULL);
     XrVerifyResult result = {0};
     while (next_row(&rows)) {
@@ -128,7 +87,7 @@ static void short_pairs_of_every_kind(void **state) {
         snprintf(id, sizeof id, "%d", tally.rows + 1);
         count_row(&tally, id, result.score == expected, &result);
     }
-    check_tally(&tally);
+    xr_test_tally_check(&tally);
     xr_verify_result_free(&result);
     xr_verifier_free(verifier);
 }
@@ -178,7 +137,7 @@ static void letters_of_mmlu_pro(void **state) {
     xr_test_data("mmlu-pro/responses-sample.jsonl");
     Questions questions = read_questions("mmlu-pro/test.jsonl", "question_id");
     Rows rows = rows_of("mmlu-pro/responses-sample.jsonl");
-    Tally tally = {.set = "mmlu-pro", .listed = listed_ids("mmlu-pro")};
+    XrTestTally tally = tally_of("mmlu-pro");
     XrVerifier *verifier = xr_verifier_create(NULL);
     XrVerifyResult result = {0};
     while (next_row(&rows)) {
@@ -196,7 +155,7 @@ static void letters_of_mmlu_pro(void **state) {
         snprintf(name, sizeof name, "%d", id);
         count_row(&tally, name, result.score, &result);
     }
-    check_tally(&tally);
+    xr_test_tally_check(&tally);
     free_questions(&questions);
     xr_verify_result_free(&result);
     xr_verifier_free(verifier);
@@ -216,7 +175,7 @@ static bool has_twins(const XrSpan *options, int count) {
 
 // The options of every question, named by letter and text in ways that are right and ways that are
 // not.
-static void check_forms(XrVerifier *verifier, const cJSON *row, Tally *tally) {
+static void check_forms(XrVerifier *verifier, const cJSON *row, XrTestTally *tally) {
     static const struct {
         const char *form; // L, T: the right letter and text; l, t: those of the option after it
         int score;
@@ -256,10 +215,10 @@ static void check_forms(XrVerifier *verifier, const cJSON *row, Tally *tally) {
 
 static void options_of_mmlu_pro_in_every_form(void **state) {
     Rows rows = rows_of("mmlu-pro/test.jsonl");
-    Tally tally = {.set = "mmlu-pro-options", .listed = listed_ids("mmlu-pro-options")};
+    XrTestTally tally = tally_of("mmlu-pro-options");
     XrVerifier *verifier = xr_verifier_create(NULL);
     while (next_row(&rows)) check_forms(verifier, rows.json.root, &tally);
-    check_tally(&tally);
+    xr_test_tally_check(&tally);
     xr_verifier_free(verifier);
 }
 
@@ -267,7 +226,7 @@ static void labelled_solutions_of_gsm8k(void **state) {
     static const char *const systems[] = {"6b_finetuning", "6b_verification", "175b_finetuning",
                                           "175b_verification"};
     Rows rows = rows_of("gsm8k/example_model_solutions-even.jsonl");
-    Tally tally = {.set = "gsm8k", .listed = listed_ids("gsm8k")};
+    XrTestTally tally = tally_of("gsm8k");
     XrVerifier *verifier = xr_verifier_create(NULL);
     XrVerifyResult result = {0};
     for (int number = 0; next_row(&rows); number++) {
@@ -288,7 +247,7 @@ static void labelled_solutions_of_gsm8k(void **state) {
             count_row(&tally, name, result.score == right, &result);
         }
     }
-    check_tally(&tally);
+    xr_test_tally_check(&tally);
     xr_verify_result_free(&result);
     xr_verifier_free(verifier);
 }
@@ -299,7 +258,7 @@ static void check_mathvision(const char *system) {
     xr_test_data(name);
     Questions questions = read_questions("mathvision/test.jsonl", "id");
     Rows rows = rows_of(name);
-    Tally tally = {.set = system, .listed = listed_ids(system)};
+    XrTestTally tally = tally_of(system);
     XrVerifier *verifier = xr_verifier_create(NULL);
     XrVerifyResult result = {0};
     while (next_row(&rows)) {
@@ -317,7 +276,7 @@ static void check_mathvision(const char *system) {
         xr_verify(verifier, &request, &result);
         count_row(&tally, id, result.score == right, &result);
     }
-    check_tally(&tally);
+    xr_test_tally_check(&tally);
     free_questions(&questions);
     xr_verify_result_free(&result);
     xr_verifier_free(verifier);

@@ -87,7 +87,7 @@ static bool mmmu_convert(const XrRow *row, XrItem *item, XrError *err) {
     const char *options = xr_row_get(row, "options") ? "options" : "index2ans";
     item->question_text = xr_row_copy(row, "question");
     bool asked =
-        item->question_text || xr_row_get(row, "index2ans") || xr_row_get(row, "ground_truth");
+        item->question_text || xr_row_get(row, "ground_truth") || xr_row_get(row, "response");
     if (!item->question_text) item->question_text = xr_strdup("");
     if (id && *id) {
         free(item->id);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define MMMU_FILES "validation.jsonl;*/validation*.jsonl;validation*.jsonl"
+#define MMMU_FILES "validation.jsonl;*/validation*.jsonl;validation*.jsonl;*.json"
 
 static const XrBenchmark BENCHMARKS[] = {
     {"gsm8k", "GSM8K", "openai/gsm8k (main)", "MIT", "test", 1319, "gsm8k.jsonl;test.jsonl",

@@ -267,9 +267,37 @@ static void extract(XrSpan response, XrBuffer *text) {
 
 // ---- comparison ----
 
-// round(value, 2) of a LaTeX expression.
+// Reads "8:5", which is a division there, and never a time.
+static bool read_ratio(XrSpan text, double *out) {
+    size_t colon = xr_span_find(text, ":", 0);
+    double a, b;
+    if (colon == XR_NOT_FOUND || !xr_py_float(xr_span_cut(text, 0, colon), &a) ||
+        !xr_py_float(xr_span_cut(text, colon + 1, text.bytes), &b) || b == 0) {
+        return false;
+    }
+    *out = a / b;
+    return true;
+}
+
+// What the official LaTeX reader makes of an expression: it stops at a closing brace that nothing
+// opened, and knows \frac with braces only.
+static bool latex_value(XrMath *math, XrSpan text, double *out) {
+    int depth = 0;
+    text = xr_py_strip_any(text, "$ ");
+    for (size_t at = 0; at < text.bytes; at++) {
+        depth += (text.data[at] == '{') - (text.data[at] == '}');
+        if (depth < 0) text.bytes = at;
+    }
+    for (size_t at = 0; (at = xr_span_find(text, "\\frac", at)) != XR_NOT_FOUND;) {
+        at += strlen("\\frac");
+        if (at >= text.bytes || (text.data[at] != '{' && text.data[at] != ' ')) return false;
+    }
+    return read_ratio(text, out) || xr_math_value(math, text.data, text.bytes, out);
+}
+
+// round(value, 2).
 static bool rounded_value(XrMath *math, XrSpan text, double *out) {
-    if (!xr_math_value(math, text.data, text.bytes, out)) return false;
+    if (!latex_value(math, text, out)) return false;
     *out = xr_py_round(*out, 2);
     return true;
 }
@@ -292,7 +320,7 @@ static void evaluate_tuple(XrMath *math, XrBuffer *text) {
         if (at) xr_buffer_byte(&out, ',');
         if (kept) {
             xr_buffer_append(&out, part.data, part.bytes);
-        } else if (xr_math_value(math, part.data, part.bytes, &value)) {
+        } else if (latex_value(math, part, &value)) {
             xr_py_round_text(value, 2, &out);
         } else {
             xr_buffer_free(&out);
