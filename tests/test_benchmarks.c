@@ -301,14 +301,18 @@ static void medical_rows(void **state) {
     make_picture("images/MM-3-a.jpeg");
     make_picture("images/MM-3-b.jpeg");
     make_picture("images/3.png");
+    make_picture("images/S/y.png");
     load_made("omnimedvqa", "omni.json",
               "[{\"dataset\":\"S\",\"question_id\":\"S_1\",\"question_type\":\"Disease Diagnosis\","
               "\"question\":\"What?\",\"gt_answer\":\"glaucoma\",\"image_path\":\"Images/x.png\","
               "\"option_A\":\"Glaucoma.\",\"option_B\":\"Normal.\",\"modality_type\":\"Fundus\"},\n"
               "{\"question_id\":\"S_2\",\"question\":\"What?\",\"gt_answer\":\"No\",\"image_path\":"
-              "\"Images/x.png\",\"option_A\":\"Yes\",\"option_C\":\"No\"}]");
+              "\"Images/x.png\",\"option_A\":\"Yes\",\"option_C\":\"No\"},\n"
+              "{\"question_id\":\"S_3\",\"question\":\"What?\",\"gt_answer\":\"No\",\"image_path\":"
+              "\"Images/S/y.png\",\"option_A\":\"Yes\",\"option_B\":\"No\"}]");
     check_item(0, "S_1", "[x.png]What? | Glaucoma. | Normal.", "A");
     check_problem(1, XR_ITEM_MALFORMED, "\"option_C\" must be missing");
+    check_item(2, "S_3", "[y.png]What? | Yes | No", "B");
     done();
     load_made(
         "medxpertqa_mm", "mm.jsonl",

@@ -67,6 +67,8 @@ void xr_bench_logprob(XrBenchList *list);
 void xr_bench_verify(XrBenchList *list);
 // The tokenizer on the texts of the data folder (XR_DATA_DIR).
 void xr_bench_text(XrBenchList *list, const char *data);
+// Evaluation without a model, on the benchmarks of the data folder.
+void xr_bench_benchmark(XrBenchList *list, const char *data);
 // Whole jobs on a model's folder.
 void xr_bench_model(XrBenchList *list, const char *folder);
 void xr_bench_startup(XrBenchList *list, const char *folder);

@@ -77,8 +77,9 @@ int xr_command_bench(int argc, char **argv) {
             "Times operations, and with --model whole jobs, whose names begin with FILTER or "
             "match\n"
             "it (with * and ?). Beside each result stand the parts of the hardware's best rates,\n"
-            "measured first, that it reaches. Cases tokenizer/* need the folder of real data that\n"
-            "the environment variable XR_DATA_DIR names.",
+            "measured first, that it reaches. Cases tokenizer/* and benchmark/* need the folder "
+            "of\n"
+            "real data that the environment variable XR_DATA_DIR names.",
         .options = options,
         .option_count = (int)XR_COUNT(options),
         .least_arguments = 0,
@@ -94,6 +95,7 @@ int xr_command_bench(int argc, char **argv) {
     xr_bench_verify(&list);
     const char *data = getenv("XR_DATA_DIR");
     if (data && *data) xr_bench_text(&list, data);
+    if (data && *data) xr_bench_benchmark(&list, data);
     if (args.model) xr_bench_model(&list, args.model);
     if (args.model) xr_bench_startup(&list, args.model);
     int code = 0;

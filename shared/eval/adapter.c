@@ -261,7 +261,9 @@ char *xr_row_picture(const XrRow *row, const cJSON *value) {
     if (path[0] == '/') return xr_strdup(path);
     char *found = existing(base, "", path);
     if (!found) found = existing(base, "images", path);
-    if (!found && strncasecmp(path, "images/", 7) == 0) found = existing(base, "", path + 7);
+    bool inside = strncasecmp(path, "images/", 7) == 0; // OmniMedVQA says "Images/"
+    if (!found && inside) found = existing(base, "images", path + 7);
+    if (!found && inside) found = existing(base, "", path + 7);
     return found ? found : xr_path_join(base, path);
 }
 
