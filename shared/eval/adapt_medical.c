@@ -31,7 +31,7 @@ static bool take_label(const XrRow *row, XrItem *item, const char *key, XrError 
 
 // {"sent1", "ending0" … "ending3", "label": 1}
 static bool medqa_endings(const XrRow *row, XrItem *item, XrError *err) {
-    char key[16];
+    char key[24];
     for (int i = 0; i < XR_ITEM_MOST_OPTIONS; i++) {
         snprintf(key, sizeof key, "ending%d", i);
         const char *text = xr_row_text(row, key);

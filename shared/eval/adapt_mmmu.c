@@ -37,7 +37,7 @@ static bool mmmu_belongs(const XrRow *row, const char *subset) {
 
 static void take_pictures(const XrRow *row, XrItem *item) {
     XrRowPictures pictures = {0};
-    char key[16];
+    char key[24];
     for (int n = 1; n <= XR_ROW_MOST_PICTURES; n++) {
         snprintf(key, sizeof key, "image_%d", n);
         pictures.paths[n] = xr_row_picture(row, xr_row_get(row, key));
