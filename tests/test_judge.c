@@ -371,6 +371,38 @@ static void rule_of_mathvision(void **state) {
     done();
 }
 
+// Rules that would look at every part of a run again and again would not end here.
+static void rules_on_long_responses(void **state) {
+    static const char *const units[] = {"1",   "1.",     "1,111,", "answer: ", " ",  "{",
+                                        "}",   "\\frac", "is ",    "A ",       "\n", "<think>",
+                                        "(a)", "[[",     "oxed{",  "##### "};
+    static const char *const benchmarks[] = {"mmlu_pro", "mmmu", "mmmu_pro"};
+    static const char rows[] =
+        "{\"question_id\":1,\"id\":\"test_Art_1\",\"question\":\"Q\",\"options\":\"['red', "
+        "'blue']\","
+        "\"answer\":\"B\"}\n"
+        "{\"question_id\":2,\"id\":\"test_Art_2\",\"question\":\"Q\",\"options\":\"[]\","
+        "\"answer\":\"8\",\"question_type\":\"open\"}\n";
+    for (size_t b = 0; b < XR_COUNT(benchmarks); b++) {
+        load(benchmarks[b], rows);
+        for (size_t u = 0; u < XR_COUNT(units); u++) {
+            XrBuffer text = {0};
+            XrOfficialResult result = {0};
+            while (text.length < 300000) xr_buffer_text(&text, units[u]);
+            xr_buffer_text(&text, ",");
+            for (int64_t i = 0; i < items.count; i++) {
+                if (items.items[i].problem != XR_ITEM_USABLE) continue;
+                xr_item_judge_official(judge, &items.items[i], xr_span(text.data, text.length),
+                                       &result);
+                assert_false(result.right && items.items[i].option_count);
+            }
+            xr_official_result_free(&result);
+            xr_buffer_free(&text);
+        }
+        done();
+    }
+}
+
 // Values by Python 3.11's difflib, round and float.
 static void what_python_does(void **state) {
     assert_true(xr_difflib_ratio(xr_span_of("abcd"), xr_span_of("bcde")) == 0.75);
@@ -408,6 +440,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(rules_of_mmmu),
         cmocka_unit_test(rule_of_mathvista),
         cmocka_unit_test(rule_of_mathvision),
+        cmocka_unit_test(rules_on_long_responses),
         cmocka_unit_test(what_python_does),
     };
     xr_test_filter(argc, argv);

@@ -39,8 +39,8 @@ static char after_answer_is(XrSpan text) {
 
 // The letter after "nswer:" at `at` and any space, line ends too.
 static char letter_after_colon(XrSpan text, size_t at) {
-    XrSpan rest = xr_py_strip(xr_span_cut(text, at, text.bytes));
-    return rest.bytes && is_option(rest.data[0]) ? rest.data[0] : 0;
+    at = xr_py_skip_space(text, at);
+    return at < text.bytes && is_option(text.data[at]) ? text.data[at] : 0;
 }
 
 // .*[aA]nswer:\s*([A-J]): in the first line that has one, the last.

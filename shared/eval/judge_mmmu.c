@@ -210,24 +210,22 @@ static bool may_end(XrSpan text, size_t end) {
     return !exponent_at(text, end) && !is_char(text, end, ',') && !digits_at(text, end);
 }
 
-// -?(?:\d+\.\d+|\.\d+|\d+\b), and then as above; decimals give way digit by digit.
+// -?(?:\d+\.\d+|\.\d+|\d+\b), and then as above, which no shorter run of decimals passes.
 static size_t simple(XrSpan text, size_t at) {
     size_t from = at + is_char(text, at, '-'), whole = digits_at(text, from), end = from + whole;
-    if (is_char(text, end, '.')) {
-        for (size_t places = digits_at(text, end + 1); places > 0; places--) {
-            if (may_end(text, end + 1 + places)) return end + 1 + places - at;
-        }
-    }
+    size_t places = is_char(text, end, '.') ? digits_at(text, end + 1) : 0;
+    if (places && may_end(text, end + 1 + places)) return end + 1 + places - at;
     if (whole && !xr_py_word_at(text, end) && may_end(text, end)) return end - at;
     return 0;
 }
 
-// re.findall of one pattern.
+// re.findall of one pattern. Where it does not match at a run's first digit, it does at none.
 static void find_numbers(XrSpan text, size_t (*match)(XrSpan, size_t), Values *out) {
     for (size_t at = 0; at < text.bytes;) {
-        size_t length = match(text, at);
+        size_t length = match(text, at), digits = digits_at(text, at);
         if (length) normalize(xr_span_cut(text, at, at + length), out);
-        at += length ? length : 1;
+        if (!length) length = digits ? digits : 1;
+        at += length;
     }
 }
 

@@ -114,16 +114,17 @@ static const char *add_element(const char *at, XrBuffer *out) {
     return at;
 }
 
-int xr_literal_list(const char *text, char **out, int most, bool *nested) {
+// *inner: the last element is itself a list.
+static int read_list(const char *text, char **out, int most, bool *inner) {
     const char *at = skip_space(text);
     char close = *at == '[' ? ']' : ')';
-    bool list = *at == '[' || *at == '(', inner = false;
+    bool list = *at == '[' || *at == '(';
     int count = 0;
-    if (nested) *nested = false;
+    *inner = false;
     at = list ? skip_space(at + 1) : NULL;
     while (at && *at != close) {
         XrBuffer element = {0};
-        inner = !starts_string(at) && (*at == '[' || *at == '(');
+        *inner = !starts_string(at) && (*at == '[' || *at == '(');
         xr_buffer_text(&element, "");
         at = count < most ? add_element(at, &element) : NULL;
         if (at) {
@@ -137,14 +138,19 @@ int xr_literal_list(const char *text, char **out, int most, bool *nested) {
             xr_buffer_free(&element);
         }
     }
-    if (!at || *skip_space(at + 1)) {
-        for (int i = 0; i < count; i++) free(out[i]);
-        return -1;
-    }
-    if (count != 1 || !inner) return count;
-    char *whole = out[0];
-    count = xr_literal_list(whole, out, most, NULL);
-    free(whole);
-    if (nested) *nested = true;
+    if (at && !*skip_space(at + 1)) return count;
+    for (int i = 0; i < count; i++) free(out[i]);
+    return -1;
+}
+
+int xr_literal_list(const char *text, char **out, int most, bool *nested) {
+    bool inner, deeper;
+    int count = read_list(text, out, most, &inner);
+    bool whole = count == 1 && inner;
+    if (nested) *nested = whole;
+    if (!whole) return count;
+    char *list = out[0];
+    count = read_list(list, out, most, &deeper);
+    free(list);
     return count;
 }

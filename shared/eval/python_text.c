@@ -30,13 +30,19 @@ static size_t decode_before(XrSpan text, size_t at, uint32_t *code) {
     return 1;
 }
 
+size_t xr_py_skip_space(XrSpan text, size_t at) {
+    uint32_t code;
+    while (at < text.bytes) {
+        size_t length = decode(text, at, &code);
+        if (!is_space(code)) break;
+        at += length;
+    }
+    return at;
+}
+
 XrSpan xr_py_strip(XrSpan text) {
     uint32_t code;
-    while (text.bytes) {
-        size_t length = decode(text, 0, &code);
-        if (!is_space(code)) break;
-        text = xr_span_cut(text, length, text.bytes);
-    }
+    text = xr_span_cut(text, xr_py_skip_space(text, 0), text.bytes);
     while (text.bytes) {
         size_t length = decode_before(text, text.bytes, &code);
         if (!is_space(code)) break;

@@ -8,6 +8,8 @@
 // str.strip(), and str.strip(characters) for ASCII characters.
 XrSpan xr_py_strip(XrSpan text);
 XrSpan xr_py_strip_any(XrSpan text, const char *characters);
+// Where the first character at or after `at` is that is no whitespace.
+size_t xr_py_skip_space(XrSpan text, size_t at);
 // Appends str.lower(), character by character.
 void xr_py_lower(XrSpan text, XrBuffer *out);
 // Whether a character of \w ends at `at`, or begins there.
