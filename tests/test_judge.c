@@ -368,6 +368,10 @@ static void rule_of_mathvision(void **state) {
     check_official(1, "The length is 0.504.", XR_OFFICIAL_READ, "0.504", true);
     check_official(1, "\\boxed{0.51}", XR_OFFICIAL_READ, "0.51", false);
     check_official(1, "", XR_OFFICIAL_NOT_FOUND, "", false);
+    check_official(1, "\\boxed{\\frac12}", XR_OFFICIAL_READ, "\\frac12", false);
+    check_official(1, "\\boxed{1:2}", XR_OFFICIAL_READ, "1:2", true);
+    check_official(1, "\\boxed{1\\frac{1}{2}}", XR_OFFICIAL_READ, NULL, true);
+    check_official(1, "\\boxed{\\frac{1}{2}}\\text{ cm}", XR_OFFICIAL_READ, NULL, true);
     done();
 }
 

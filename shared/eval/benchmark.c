@@ -103,18 +103,13 @@ const XrBenchmark *xr_benchmark_find(const char *name, XrError *err) {
 
 // ---- loading ----
 
-// Ids seen so far, open addressing: positions in the items plus one, 0 where there is room.
-typedef struct IdTable {
-    int64_t *slots;
-    uint64_t mask;
-} IdTable;
-
-static int64_t *id_slot(const IdTable *table, const XrBenchmarkItems *items, const char *id) {
-    uint64_t at = XXH3_64bits(id, strlen(id)) & table->mask;
-    while (table->slots[at] && strcmp(items->items[table->slots[at] - 1].id, id) != 0) {
-        at = (at + 1) & table->mask;
+// The slot of an id in the table of ids (open addressing), or the free one where it belongs.
+static int64_t *id_slot(const XrBenchmarkItems *items, const char *id) {
+    uint64_t at = XXH3_64bits(id, strlen(id)) & items->id_mask;
+    while (items->id_slots[at] && strcmp(items->items[items->id_slots[at] - 1].id, id) != 0) {
+        at = (at + 1) & items->id_mask;
     }
-    return &table->slots[at];
+    return &items->id_slots[at];
 }
 
 static void rename_item(XrItem *item, const char *format, const char *id, long long number) {
@@ -126,8 +121,8 @@ static void rename_item(XrItem *item, const char *format, const char *id, long l
 }
 
 // Keeps ids unique: an item whose id is taken becomes a duplicate with another id.
-static void enter_id(IdTable *table, XrBenchmarkItems *items, XrItem *item) {
-    int64_t *slot = id_slot(table, items, item->id);
+static void enter_id(XrBenchmarkItems *items, XrItem *item) {
+    int64_t *slot = id_slot(items, item->id);
     if (*slot) {
         const XrItem *first = &items->items[*slot - 1];
         char *id = item->id;
@@ -139,7 +134,7 @@ static void enter_id(IdTable *table, XrBenchmarkItems *items, XrItem *item) {
                             first->place);
         for (long long n = 2; *slot; n++) {
             rename_item(item, "#%lld", id, n);
-            slot = id_slot(table, items, item->id);
+            slot = id_slot(items, item->id);
         }
         free(id);
     }
@@ -163,7 +158,6 @@ typedef struct Loader {
     XrBenchmarkItems *out;
     const XrBenchmarkLoadOptions *options;
     XrSource *source;
-    IdTable table;
     XrBuffer place;
 } Loader;
 
@@ -204,7 +198,7 @@ static bool read_item(Loader *loader, int64_t number, XrItem *item) {
 static void add_item(Loader *loader, XrItem *item) {
     XrBenchmarkItems *out = loader->out;
     if (item->problem == XR_ITEM_USABLE && !loader->options->without_pictures) check_pictures(item);
-    enter_id(&loader->table, out, item);
+    enter_id(out, item);
     out->problems[item->problem]++;
     out->noted += item->note != NULL;
     out->items[out->count++] = *item;
@@ -219,8 +213,8 @@ bool xr_benchmark_load(XrBenchmarkItems *out, const XrBenchmark *benchmark, cons
     int64_t count = xr_source_count(loader.source), limit = loader.options->limit;
     out->hash = xr_source_hash(loader.source);
     out->items = xr_calloc((size_t)count, sizeof *out->items);
-    for (loader.table.mask = 1; loader.table.mask < 2 * (uint64_t)count;) loader.table.mask *= 2;
-    loader.table.slots = xr_calloc(loader.table.mask--, sizeof(int64_t));
+    for (out->id_mask = 1; out->id_mask < 2 * (uint64_t)count;) out->id_mask *= 2;
+    out->id_slots = xr_calloc(out->id_mask--, sizeof *out->id_slots);
     for (int64_t i = 0; i < count && !out->limited; i++) {
         XrItem item;
         out->rows++;
@@ -236,7 +230,6 @@ bool xr_benchmark_load(XrBenchmarkItems *out, const XrBenchmark *benchmark, cons
     if (!out->limited && distinct < benchmark->expected) {
         out->missing = benchmark->expected - distinct;
     }
-    free(loader.table.slots);
     xr_buffer_free(&loader.place);
     xr_source_close(loader.source);
     return out->count > 0 || xr_fail(err, XR_ERR_INPUT, "%s: none of the %lld rows is of %s", path,
@@ -250,12 +243,11 @@ int64_t xr_benchmark_denominator(const XrBenchmarkItems *items) {
 void xr_benchmark_items_free(XrBenchmarkItems *items) {
     for (int64_t i = 0; i < items->count; i++) xr_item_free(&items->items[i]);
     free(items->items);
+    free(items->id_slots);
     *items = (XrBenchmarkItems){0};
 }
 
 const XrItem *xr_benchmark_item(const XrBenchmarkItems *items, const char *id) {
-    for (int64_t i = 0; i < items->count; i++) {
-        if (strcmp(items->items[i].id, id) == 0) return &items->items[i];
-    }
-    return NULL;
+    int64_t position = items->id_slots ? *id_slot(items, id) : 0;
+    return position ? &items->items[position - 1] : NULL;
 }

@@ -44,8 +44,10 @@ typedef struct XrBenchmarkItems {
     int64_t problems[XR_ITEM_PROBLEMS]; // items by problem; [XR_ITEM_USABLE] can be asked
     int64_t noted;                      // items with a note
     int64_t missing;                    // published items that the file lacks, of a whole load
-    uint64_t hash; // of the data files' bytes: a resumed run refuses changed ones
-    bool limited;  // `limit` left items out
+    uint64_t hash;     // of the data files' bytes: a resumed run refuses changed ones
+    bool limited;      // `limit` left items out
+    int64_t *id_slots; // hash table of ids: positions plus 1, 0 where there is room
+    uint64_t id_mask;
 } XrBenchmarkItems;
 
 // The published number of items, which a table divides by: `count` without duplicates, and what is

@@ -267,6 +267,8 @@ static void extract(XrSpan response, XrBuffer *text) {
 
 // ---- comparison ----
 
+static const char FRACTION[] = "\\frac";
+
 // Reads "8:5", which is a division there, and never a time.
 static bool read_ratio(XrSpan text, double *out) {
     size_t colon = xr_span_find(text, ":", 0);
@@ -280,7 +282,7 @@ static bool read_ratio(XrSpan text, double *out) {
 }
 
 // What the official LaTeX reader makes of an expression: it stops at a closing brace that nothing
-// opened, and knows \frac with braces only.
+// opened, knows \frac with braces only, and multiplies a fraction by a number before it.
 static bool latex_value(XrMath *math, XrSpan text, double *out) {
     int depth = 0;
     text = xr_py_strip_any(text, "$ ");
@@ -288,11 +290,23 @@ static bool latex_value(XrMath *math, XrSpan text, double *out) {
         depth += (text.data[at] == '{') - (text.data[at] == '}');
         if (depth < 0) text.bytes = at;
     }
-    for (size_t at = 0; (at = xr_span_find(text, "\\frac", at)) != XR_NOT_FOUND;) {
-        at += strlen("\\frac");
-        if (at >= text.bytes || (text.data[at] != '{' && text.data[at] != ' ')) return false;
+    XrBuffer spelled = {0};
+    size_t from = 0, end = strlen(FRACTION);
+    bool known = true;
+    for (size_t at = 0; (at = xr_span_find(text, FRACTION, at)) != XR_NOT_FOUND; at += end) {
+        size_t before = at;
+        while (before > 0 && text.data[before - 1] == ' ') before--;
+        xr_buffer_append(&spelled, text.data + from, at - from);
+        if (before > 0 && xr_is_digit(text.data[before - 1])) xr_buffer_text(&spelled, "\\cdot");
+        known &= at + end < text.bytes && strchr("{ ", text.data[at + end]);
+        from = at;
     }
-    return read_ratio(text, out) || xr_math_value(math, text.data, text.bytes, out);
+    xr_buffer_append(&spelled, text.data + from, text.bytes - from);
+    xr_buffer_text(&spelled, "");
+    known =
+        known && (read_ratio(text, out) || xr_math_value(math, spelled.data, spelled.length, out));
+    xr_buffer_free(&spelled);
+    return known;
 }
 
 // round(value, 2).
