@@ -6,7 +6,7 @@ packages=(
   build-essential cmake ninja-build pkg-config git
   libopenblas-dev libcjson-dev libpng-dev libjpeg-dev libwebp-dev zlib1g-dev
   libutf8proc-dev libxxhash-dev libedit-dev libgmp-dev libflint-dev
-  libcmocka-dev
+  libcmocka-dev libboost-context-dev
 )
 # Debian 12 packages Arb and Calcium apart from FLINT; newer releases have them inside.
 for extra in libflint-arb-dev libcalcium-dev libantic-dev; do

@@ -5,14 +5,15 @@
 
 #include <string.h>
 
-size_t xr_cpu_kv_page_bytes(XrBackend *b, int kv_heads, int head_dim) {
+size_t xr_cpu_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head_dim) {
+    XR_REQUIRE(dtype == XR_F32, "a cache of %s; the CPU's is f32", xr_dtype_name(dtype));
     return (size_t)kv_heads * (size_t)xr_head_page_floats(head_dim) * sizeof(float);
 }
 
 float *xr_cache_page(const XrKvCache *cache, int64_t page) {
     XR_REQUIRE(page >= 0 && page < cache->pages, "page %lld of a cache of %lld", (long long)page,
                (long long)cache->pages);
-    size_t bytes = xr_cpu_kv_page_bytes(NULL, cache->kv_heads, cache->head_dim);
+    size_t bytes = xr_cpu_kv_page_bytes(NULL, cache->dtype, cache->kv_heads, cache->head_dim);
     return (float *)cache->data + (size_t)page * (bytes / sizeof(float));
 }
 
@@ -66,7 +67,7 @@ void xr_cpu_kv_write(XrBackend *b, const XrKvCache *cache, const XrTensor *k, co
 
 void xr_cpu_kv_copy_pages(XrBackend *b, const XrKvCache *cache, const XrTensor *from,
                           const XrTensor *to) {
-    size_t bytes = xr_cpu_kv_page_bytes(b, cache->kv_heads, cache->head_dim);
+    size_t bytes = xr_cpu_kv_page_bytes(b, cache->dtype, cache->kv_heads, cache->head_dim);
     for (int64_t i = 0; i < from->shape[0]; i++) {
         memcpy(xr_cache_page(cache, ((const int32_t *)to->data)[i]),
                xr_cache_page(cache, ((const int32_t *)from->data)[i]), bytes);

@@ -59,6 +59,7 @@ XrBackend *xr_cpu_create(int threads) {
     cpu->base = (XrBackend){
         .name = "cpu",
         .ops = &CPU_OPS,
+        .activations = XR_F32,
         .threads = xr_threads_create(threads),
         .alloc = cpu_alloc,
         .free = cpu_free,

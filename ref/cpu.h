@@ -9,7 +9,7 @@
     void xr_cpu_##name(XrBackend *b, XR_UNWRAP parameters);
 XR_OPS(XR_DECLARE_CPU_OP)
 
-size_t xr_cpu_kv_page_bytes(XrBackend *b, int kv_heads, int head_dim);
+size_t xr_cpu_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head_dim);
 
 // Scratch memory of one thread (an index as xr_parallel passes it), 64-byte aligned, at least
 // `bytes` long; its contents last until the next call for the same thread. It grows and is kept, so

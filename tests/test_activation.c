@@ -58,7 +58,7 @@ static void swiglu_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_swiglu = {.op = "swiglu",
                                     .shapes = SHAPES,
-                                    .types = XR_TYPES_F32,
+                                    .types = XR_TYPES_ACTIVATIONS,
                                     .variants = XR_STRIDED | XR_ALIASED,
                                     .independent_rows = true,
                                     .build = swiglu_build,
@@ -104,7 +104,7 @@ static void swiglu_back_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_swiglu_backward = {.op = "swiglu_backward",
                                              .shapes = SHAPES,
-                                             .types = XR_TYPES_F32,
+                                             .types = XR_TYPES_ACTIVATIONS,
                                              .variants = XR_STRIDED | XR_ALIASED,
                                              .independent_rows = true,
                                              .build = swiglu_back_build,
@@ -136,7 +136,7 @@ static void gelu_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_gelu = {.op = "gelu",
                                   .shapes = SHAPES,
-                                  .types = XR_TYPES_F32,
+                                  .types = XR_TYPES_ACTIVATIONS,
                                   .variants = XR_STRIDED | XR_ALIASED,
                                   .independent_rows = true,
                                   .build = gelu_build,
@@ -172,7 +172,7 @@ static void gelu_back_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_gelu_backward = {.op = "gelu_backward",
                                            .shapes = SHAPES,
-                                           .types = XR_TYPES_F32,
+                                           .types = XR_TYPES_ACTIVATIONS,
                                            .variants = XR_STRIDED | XR_ALIASED,
                                            .independent_rows = true,
                                            .build = gelu_back_build,

@@ -319,9 +319,12 @@ static void cache_reference(XrOpRun *run) {
 // A cache full of NaN, into which k and v are then written.
 static XrKvCache filled_cache(XrOpRun *run, XrBackend *b) {
     Shape s = shape_of(run);
-    XrKvCache cache = {
-        .pages = 2 * page_count(&s), .kv_heads = s.heads.kv_heads, .head_dim = s.heads.head_dim};
-    size_t bytes = (size_t)cache.pages * b->kv_page_bytes(b, cache.kv_heads, cache.head_dim);
+    XrKvCache cache = {.pages = 2 * page_count(&s),
+                       .kv_heads = s.heads.kv_heads,
+                       .head_dim = s.heads.head_dim,
+                       .dtype = run->types.activation};
+    size_t bytes =
+        (size_t)cache.pages * b->kv_page_bytes(b, cache.dtype, cache.kv_heads, cache.head_dim);
     XrError err;
     cache.data = b->alloc(b, bytes, "cache", &err);
     assert_non_null(cache.data);
@@ -415,7 +418,7 @@ static void run_chunks(const Bits *t, XrBackend *b, int64_t chunk) {
         slots[i] = (int32_t)((int64_t)pages[i / XR_KV_PAGE] * XR_KV_PAGE + i % XR_KV_PAGE);
     }
     XrKvCache cache = {.pages = count, .kv_heads = t->heads.kv_heads, .head_dim = (int)dim};
-    size_t bytes = (size_t)count * b->kv_page_bytes(b, cache.kv_heads, cache.head_dim);
+    size_t bytes = (size_t)count * b->kv_page_bytes(b, cache.dtype, cache.kv_heads, cache.head_dim);
     cache.data = xr_alloc_aligned(bytes);
     memset(cache.data, 0xff, bytes);
     for (int64_t i = 0; i < t->tokens; i += chunk) {

@@ -100,7 +100,7 @@ static void back_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_embedding_backward = {.op = "embedding_backward",
                                                 .shapes = SHAPES,
-                                                .types = XR_TYPES_F32,
+                                                .types = XR_TYPES_ACTIVATIONS,
                                                 .variants = XR_STRIDED,
                                                 .build = back_build,
                                                 .reference = back_reference,
@@ -175,7 +175,7 @@ static void gather_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_gather_rows = {.op = "gather_rows",
                                          .shapes = GATHER_SHAPES,
-                                         .types = XR_TYPES_F32,
+                                         .types = XR_TYPES_ACTIVATIONS,
                                          .variants = XR_STRIDED,
                                          .build = gather_build,
                                          .reference = gather_reference,
@@ -208,7 +208,7 @@ static void scatter_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_scatter_rows = {.op = "scatter_rows",
                                           .shapes = SCATTER_SHAPES,
-                                          .types = XR_TYPES_F32,
+                                          .types = XR_TYPES_ACTIVATIONS,
                                           .variants = XR_STRIDED,
                                           .build = scatter_build,
                                           .reference = scatter_reference,

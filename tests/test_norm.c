@@ -1,4 +1,5 @@
 // rmsnorm, add_rmsnorm and their gradient (ref/norm.c).
+#include "tests/support/op_values.h"
 #include "tests/support/ops.h"
 
 #include <math.h>
@@ -95,11 +96,13 @@ static void add_build(XrOpRun *run) {
     if (run->variant == XR_ALIASED) sum->alias = x;
 }
 
-// The sum is rounded to f32 before it is normalised: it is an output that later layers read.
+// The sum is rounded to its type before it is normalised: it is an output that later layers read.
 static void add_reference(XrOpRun *run) {
     const double *x = xr_values(run, "x"), *delta = xr_values(run, "delta");
     double *sum = xr_expect(run, "sum");
-    for (int64_t i = 0; i < rows_of(run) * width_of(run); i++) sum[i] = (float)(x[i] + delta[i]);
+    for (int64_t i = 0; i < rows_of(run) * width_of(run); i++) {
+        sum[i] = xr_round_to(run->types.activation, (double)(float)(x[i] + delta[i]));
+    }
     normalise(run, sum);
 }
 

@@ -10,12 +10,11 @@ if(CCACHE)
 endif()
 
 add_library(xr_flags INTERFACE)
-target_compile_options(xr_flags INTERFACE
-  -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
-  -Wcast-align -Wwrite-strings -Wvla -Wundef -Wno-unused-parameter
-  # Sums are in the order that the code says; a multiply and an add are fused only where it says so.
-  -ffp-contract=off -fno-math-errno)
-target_compile_options(xr_flags INTERFACE $<$<CONFIG:Release>:-O3> $<$<CONFIG:Debug>:-Og>)
+# Sums are in the order that the code says; a multiply and an add are fused only where it says so.
+set(xr_c_flags -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+    -Wpointer-arith -Wcast-align -Wwrite-strings -Wvla -Wundef -Wno-unused-parameter
+    -ffp-contract=off -fno-math-errno $<$<CONFIG:Release>:-O3> $<$<CONFIG:Debug>:-Og>)
+target_compile_options(xr_flags INTERFACE "$<$<COMPILE_LANGUAGE:C>:${xr_c_flags}>")
 target_compile_definitions(xr_flags INTERFACE _GNU_SOURCE)
 
 set(XR_SANITIZERS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -5,7 +5,10 @@
 #define XR_BASE_ERROR_H
 
 #include <stdbool.h>
-#include <stdnoreturn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef enum XrStatus {
     XR_OK = 0,
@@ -31,13 +34,17 @@ bool xr_fail(XrError *err, XrStatus status, const char *format, ...)
 bool xr_fail_in(XrError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // Prints the message with its place in the source to stderr and aborts.
-noreturn void xr_bug(const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void xr_bug(const char *file, int line, const char *format, ...)
+    __attribute__((noreturn, format(printf, 3, 4)));
 
 #define XR_BUG(...) xr_bug(__FILE__, __LINE__, __VA_ARGS__)
 #define XR_REQUIRE(condition, ...)                                                                 \
     do {                                                                                           \
         if (!(condition)) XR_BUG(__VA_ARGS__);                                                     \
     } while (0)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // As malloc, calloc, realloc and strdup, but never NULL: without memory the program aborts.
 void *xr_malloc(size_t bytes);
 void *xr_calloc(size_t count, size_t bytes);
@@ -27,5 +31,9 @@ bool xr_mul_size(size_t a, size_t b, size_t *product);
 #define XR_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define XR_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define XR_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

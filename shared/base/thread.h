@@ -5,6 +5,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct XrThreads XrThreads;
 
 // `count` threads in all, the caller's included; 0 takes one for each processor that this process
@@ -19,5 +23,9 @@ int xr_threads_count(const XrThreads *threads);
 // threads) and names the thread, for scratch memory. Loops do not nest.
 typedef void XrLoopBody(void *context, int64_t begin, int64_t end, int thread);
 void xr_parallel(XrThreads *threads, int64_t count, int64_t grain, XrLoopBody *body, void *context);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -80,8 +80,8 @@ static void *start_decode(const XrBenchCase *self, XrBackend *b, XrBenchWork *wo
     int64_t sequences = self->n[0], pages = (a->length + XR_KV_PAGE - 1) / XR_KV_PAGE;
     a->cache = (XrKvCache){
         .pages = pages * sequences, .kv_heads = a->heads.kv_heads, .head_dim = a->heads.head_dim};
-    size_t bytes =
-        (size_t)a->cache.pages * b->kv_page_bytes(b, a->heads.kv_heads, a->heads.head_dim);
+    size_t bytes = (size_t)a->cache.pages *
+                   b->kv_page_bytes(b, a->cache.dtype, a->heads.kv_heads, a->heads.head_dim);
     a->cache.data = b->alloc(b, bytes, "cache", err);
     XR_REQUIRE(a->cache.data, "%s", err->message);
     a->slots = xr_bench_range(b, a->k.shape[0], 1); // lengths are whole pages

@@ -5,6 +5,7 @@
 #include "ref/isa.h"
 #include "shared/base/memory.h"
 #include "shared/base/names.h"
+#include "shared/tensor/backend.h"
 
 #include <cblas.h> // defines: openblas_get_config
 #include <errno.h>
@@ -33,7 +34,8 @@ static void print_version(void) {
     printf("compiler:    %s\n", __VERSION__);
     printf("processor:   %s kernels\n", xr_isa_name(xr_isa()));
     printf("BLAS:        %s\n", openblas_get_config());
-    printf("CUDA:        not built in\n");
+    const char *cuda = xr_cuda_build();
+    printf("CUDA:        %s\n", cuda ? cuda : "not built in");
     printf("NCCL:        not built in\n");
     printf("MPI:         not built in\n");
 }

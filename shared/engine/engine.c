@@ -28,7 +28,8 @@ struct XrEngine {
 size_t xr_engine_page_bytes(const XrModel *model) {
     XrBackend *b = model->backend;
     const XrConfig *c = &model->config;
-    return b->kv_page_bytes(b, (int)c->kv_heads, (int)c->head_dim) * (size_t)c->layers;
+    return b->kv_page_bytes(b, b->activations, (int)c->kv_heads, (int)c->head_dim) *
+           (size_t)c->layers;
 }
 
 // Fills in defaults; returns the number of pages.

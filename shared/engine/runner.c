@@ -34,13 +34,15 @@ static bool make(XrRunner *runner, XrTensor *t, XrDType dtype, int64_t d0, int64
 static bool make_cache(XrRunner *runner, int32_t pages, XrError *err) {
     XrBackend *b = runner->model->backend;
     const XrConfig *c = &runner->model->config;
-    size_t page = b->kv_page_bytes(b, (int)c->kv_heads, (int)c->head_dim), bytes;
+    size_t page = b->kv_page_bytes(b, b->activations, (int)c->kv_heads, (int)c->head_dim), bytes;
     if (!xr_mul_size(page, (size_t)pages, &bytes)) bytes = SIZE_MAX;
     runner->caches = xr_calloc((size_t)c->layers, sizeof *runner->caches);
     for (int64_t i = 0; i < c->layers; i++) {
         XrKvCache *cache = &runner->caches[i];
-        *cache =
-            (XrKvCache){.pages = pages, .kv_heads = (int)c->kv_heads, .head_dim = (int)c->head_dim};
+        *cache = (XrKvCache){.pages = pages,
+                             .kv_heads = (int)c->kv_heads,
+                             .head_dim = (int)c->head_dim,
+                             .dtype = b->activations};
         cache->data = b->alloc(b, bytes, "the cache of keys and values", err);
         if (!cache->data) return false;
     }

@@ -11,6 +11,7 @@
 #include <jerror.h> // defines: JWRN_HIT_MARKER and the other message codes
 #include <setjmp.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 
 // A progressive file may hold any number of scans, each of which costs a pass over the picture;

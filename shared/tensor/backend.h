@@ -6,10 +6,15 @@
 #include "shared/base/thread.h"
 #include "shared/tensor/ops.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct XrBackend {
     const char *name; // "cpu", "cuda"
     const XrOps *ops;
-    XrThreads *threads; // host threads, for what is computed on the host
+    XrDType activations; // what a model's activations and caches are made in: f32 or bf16
+    XrThreads *threads;  // host threads, for what is computed on the host
 
     // Memory, 64-byte aligned, uninitialised; NULL and an error that names `what` when there is
     // none.
@@ -23,7 +28,8 @@ struct XrBackend {
     // for it, which is the host's own where the backend can read that. Released by unimport.
     void *(*import)(XrBackend *b, const void *host, size_t bytes, const char *what, XrError *err);
     void (*unimport)(XrBackend *b, void *memory);
-    size_t (*kv_page_bytes)(XrBackend *b, int kv_heads, int head_dim);
+    // Bytes of a page of a layer's cache of that type.
+    size_t (*kv_page_bytes)(XrBackend *b, XrDType dtype, int kv_heads, int head_dim);
     // Waits until everything asked for is done.
     void (*synchronize)(XrBackend *b);
     void (*destroy)(XrBackend *b);
@@ -31,6 +37,12 @@ struct XrBackend {
 
 // The CPU (ref/cpu.c). threads 0: one a processor.
 XrBackend *xr_cpu_create(int threads);
+
+// A GPU (cuda/cuda.cu), by the number that CUDA gives it, with activations f32 or bf16. NULL and an
+// error that says what to do where there is no such device, driver or build.
+XrBackend *xr_cuda_create(int device, XrDType activations, int threads, XrError *err);
+// What this build has of CUDA, in words; NULL where it has nothing.
+const char *xr_cuda_build(void);
 
 void xr_backend_free(XrBackend *b);
 
@@ -41,5 +53,9 @@ void xr_tensor_free(XrBackend *b, XrTensor *t);
 // Whole contiguous tensors from and to host memory.
 void xr_upload(XrBackend *b, const XrTensor *to, const void *host);
 void xr_download(XrBackend *b, void *host, const XrTensor *from);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,8 +9,9 @@
 //
 // Batches are ragged: the tokens of all sequences lie one after the other, T rows in all, without
 // padding; `cu` [B+1] i32 marks where each of B sequences starts (cu[0] = 0, cu[B] = T).
-// Activations are 2-D, rows may be strided (column slices). T may be 0. Weights may be f32, bf16 or
-// f16; what is computed is as if they were converted to f32 first, and sums are in f32.
+// Activations are 2-D, rows may be strided (column slices), f32 or bf16, all of one operation alike
+// (the CPU takes f32 alone). T may be 0. Weights may be f32, bf16 or f16; what is computed is as if
+// they and the activations were converted to f32 first, and sums are in f32.
 //
 // Batch invariance: each row of an output depends on that row's inputs alone, and is summed in one
 // order, whatever T, the other rows, the number of threads or the grouping into calls.
@@ -21,6 +22,10 @@
 #define XR_TENSOR_OPS_H
 
 #include "shared/tensor/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct XrBackend XrBackend;
 
@@ -38,13 +43,14 @@ typedef struct XrHeads {
 } XrHeads;
 
 // Keys and values of one layer, in pages of XR_KV_PAGE tokens. The layout inside a page is the
-// backend's own; a page has xr_kv_page_bytes() bytes. Slot s is token s % XR_KV_PAGE of page
-// s / XR_KV_PAGE.
+// backend's own; a page has kv_page_bytes() bytes (shared/tensor/backend.h). Slot s is token s %
+// XR_KV_PAGE of page s / XR_KV_PAGE.
 enum { XR_KV_PAGE = 32 };
 typedef struct XrKvCache {
     void *data; // pages * page bytes, from xr_alloc
     int64_t pages;
     int kv_heads, head_dim;
+    XrDType dtype; // of the keys and values that are written
 } XrKvCache;
 
 // Which pages each of B sequences of a batch has, in order, and how many tokens they hold.
@@ -237,5 +243,9 @@ typedef struct XrOps {
 } XrOps;
 
 XR_OPS(XR_DECLARE_OP)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum XrDType {
     XR_F32,
     XR_BF16,
@@ -54,5 +58,9 @@ XrTensor xr_reshape2(const XrTensor *t, int64_t d0, int64_t d1);
 
 // "f32[3,5]", for messages. Static storage of the thread, eight calls deep.
 const char *xr_shape_text(const XrTensor *t);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,13 @@
 #include <math.h>
 #include <stdlib.h>
 
+#ifdef XR_TEST_CUDA
+#include "cuda/absent.h" // defines: xr_cuda_has
+#endif
+#ifdef XR_CUDA_EMULATION
+#include "cuda/emulation/emulation.h"
+#endif
+
 // ---- backends ----
 
 static const int THREADS[] = {1, 3};
@@ -21,9 +28,36 @@ XrBackend *xr_test_cpu(int threads) {
     return cpu_instance(threads > 1);
 }
 
+static const char *nothing_missing(const char *operation) {
+    return NULL;
+}
+
+#ifdef XR_TEST_CUDA
+static XrBackend *cuda;
+static XrError cuda_error;
+
+// The same device for both: what a GPU does again must come out alike; the emulation turns the
+// order of blocks and threads around, so that a race shows.
+static XrBackend *cuda_instance(int i) {
+#ifdef XR_CUDA_EMULATION
+    xr_emulation_run_backwards(i == 1);
+#endif
+    if (!cuda && !cuda_error.message[0]) cuda = xr_cuda_create(0, XR_BF16, 1, &cuda_error);
+    return cuda;
+}
+
+static const char *cuda_missing(const char *operation) {
+    if (!xr_cuda_has(operation)) return "not on CUDA yet (cuda/absent.h)";
+    return cuda_instance(0) ? NULL : cuda_error.message;
+}
+#endif
+
 const XrTestBackend XR_TEST_BACKENDS[] = {
-    {"cpu", false, XR_COUNT(THREADS), cpu_instance},
-    {NULL, false, 0, NULL},
+    {"cpu", false, false, XR_COUNT(THREADS), cpu_instance, nothing_missing},
+#ifdef XR_TEST_CUDA
+    {"cuda", true, true, 2, cuda_instance, cuda_missing},
+#endif
+    {NULL, false, false, 0, NULL, NULL},
 };
 
 static XrGolden golden;
@@ -40,6 +74,10 @@ void xr_op_runner_finish(void) {
         xr_backend_free(cpus[i]);
         cpus[i] = NULL;
     }
+#ifdef XR_TEST_CUDA
+    xr_backend_free(cuda);
+    cuda = NULL;
+#endif
 }
 
 // ---- placing arguments in a backend's memory ----
@@ -168,32 +206,41 @@ static double rms(const double *values, int64_t count) {
     return count ? sqrt(total / (double)count) : 0;
 }
 
+enum { LOW_BITS = 8 }; // bf16 rounds by up to 2^-8
+
 // How many times the tolerance the two are apart; infinite where only one is finite.
 static double excess(double got, double want, const XrTolerance *t, double scale) {
     if (isnan(want)) return isnan(got) ? 0 : INFINITY;
     if (got == want) return 0;
     if (!isfinite(got) || !isfinite(want)) return INFINITY;
-    double allowed = t->relative * fabs(want) + t->absolute * scale;
+    double allowed = t->relative * fabs(want) + (t->absolute + t->low) * scale;
     // What is smaller may have been flushed to zero.
     if (t->relative > 0 || t->absolute > 0) allowed += 0x1p-126;
     return fabs(got - want) / allowed;
 }
 
-static void compare(const XrOpRun *run, const XrArg *arg, const double *got) {
+// Where the row has bf16 activations, `roundings` to bf16 lie between the two beside that of the
+// output itself.
+static void compare(const XrOpRun *run, const XrArg *arg, const double *got, const double *want,
+                    int roundings, const char *whose) {
     XrTolerance tolerance = tolerance_of(run, arg);
-    double scale = fmax(arg->scale, rms(arg->expect, arg->count)), worst = 0;
+    double scale = fmax(arg->scale, rms(want, arg->count)), worst = 0;
     int64_t at = 0;
+    bool low = run->types.activation == XR_BF16;
+    if (!low) tolerance.low = 0;
+    int most = (low ? roundings : 0) + (arg->dtype == XR_BF16 ? 1 : 0);
+    tolerance.relative += ldexp(1.001 * most, -LOW_BITS);
     for (int64_t i = 0; i < arg->count; i++) {
-        double e = excess(got[i], arg->expect[i], &tolerance, scale);
+        double e = excess(got[i], want[i], &tolerance, scale);
         if (e <= worst) continue;
         worst = e;
         at = i;
     }
     if (worst <= 1) return;
-    fail_msg("%s: %s[%lld] of %lld is %.9g, should be %.9g: %.3g times the tolerance "
+    fail_msg("%s: %s[%lld] of %lld is %.9g, %s %.9g: %.3g times the tolerance "
              "(relative %g, absolute %g of rms %.3g)",
-             run->test->op, arg->name, (long long)at, (long long)arg->count, got[at],
-             arg->expect[at], worst, tolerance.relative, tolerance.absolute, scale);
+             run->test->op, arg->name, (long long)at, (long long)arg->count, got[at], whose,
+             want[at], worst, tolerance.relative, tolerance.absolute + tolerance.low, scale);
 }
 
 // ---- calling ----
@@ -250,17 +297,46 @@ static Results call_on(XrOpRun *run, XrBackend *b) {
     return results;
 }
 
+static double *numbers_of(XrDType dtype, int64_t count, const unsigned char *bytes) {
+    double *numbers = xr_malloc(((size_t)count + 1) * sizeof *numbers);
+    for (int64_t k = 0; k < count; k++) {
+        numbers[k] = xr_load(dtype, bytes + (size_t)k * xr_dtype_size(dtype));
+    }
+    return numbers;
+}
+
 static void compare_with_expected(const XrOpRun *run, const Results *results) {
     for (int i = 0; i < run->count; i++) {
         const XrArg *arg = &run->args[i];
         if (!results->bytes[i]) continue;
-        double *got = xr_malloc(((size_t)arg->count + 1) * sizeof *got);
-        for (int64_t k = 0; k < arg->count; k++) {
-            got[k] = xr_load(arg->dtype, results->bytes[i] + (size_t)k * xr_dtype_size(arg->dtype));
-        }
-        compare(run, arg, got);
+        double *got = numbers_of(arg->dtype, arg->count, results->bytes[i]);
+        compare(run, arg, got, arg->expect, 0, "should be");
         free(got);
     }
+}
+
+// The CPU on the same numbers; it has them in f32 where the row has bf16 activations.
+static void compare_with_cpu(XrOpRun *run, const Results *results) {
+    XrDType kept[XR_MAX_ARGS], activation = run->types.activation;
+    for (int i = 0; i < run->count; i++) {
+        kept[i] = run->args[i].dtype;
+        if (run->args[i].kind == XR_KIND_ACTIVATION) run->args[i].dtype = XR_F32;
+    }
+    run->types.activation = XR_F32;
+    Results cpu = call_on(run, xr_test_cpu(1));
+    run->types.activation = activation;
+    for (int i = 0; i < run->count; i++) {
+        XrArg *arg = &run->args[i];
+        XrDType type = arg->dtype;
+        arg->dtype = kept[i];
+        if (!results->bytes[i] || !cpu.bytes[i]) continue;
+        double *got = numbers_of(arg->dtype, arg->count, results->bytes[i]);
+        double *want = numbers_of(type, arg->count, cpu.bytes[i]);
+        compare(run, arg, got, want, 1, "the CPU's is");
+        free(got);
+        free(want);
+    }
+    free_results(&cpu);
 }
 
 static void require_same_bits(const XrOpRun *run, const XrArg *arg, const unsigned char *a,
@@ -396,10 +472,16 @@ static void prepare(XrOpRun *run, const XrOpRow *row) {
 
 void xr_op_row_test(void **state) {
     const XrOpRow *row = *state;
+    const char *missing = row->backend->missing(row->test->op);
+    if (missing) {
+        print_message("skipped: %s: %s\n", row->test->op, missing);
+        skip();
+    }
     XrOpRun run;
     prepare(&run, row);
     Results first = call_on(&run, row->backend->instance(0));
     compare_with_expected(&run, &first);
+    if (row->backend->other) compare_with_cpu(&run, &first);
     check_independence(&run, row->backend->instance(0), &first);
     for (int k = 1; k < row->backend->instances; k++) {
         Results other = call_on(&run, row->backend->instance(k));
@@ -408,7 +490,8 @@ void xr_op_row_test(void **state) {
             if (!first.bytes[i]) continue;
             require_same_bits(&run, arg, first.bytes[i], other.bytes[i],
                               (size_t)arg->count * xr_dtype_size(arg->dtype),
-                              "on another number of threads");
+                              row->backend->other ? "when done again"
+                                                  : "on another number of threads");
         }
         free_results(&other);
     }

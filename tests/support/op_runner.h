@@ -10,8 +10,10 @@
 typedef struct XrTestBackend {
     const char *name;
     bool low_precision; // bf16 activations
+    bool other;         // than the CPU, which it is compared with
     int instances;
-    XrBackend *(*instance)(int i); // made once, kept
+    XrBackend *(*instance)(int i);            // made once, kept
+    const char *(*missing)(const char *name); // why it cannot run an operation, or NULL
 } XrTestBackend;
 
 extern const XrTestBackend XR_TEST_BACKENDS[]; // ends with name NULL

@@ -10,8 +10,14 @@
 #include <unistd.h>
 
 const XrTypes XR_TYPES_F32[] = {{"f32", XR_F32, XR_F32}, {0}};
-const XrTypes XR_TYPES_WEIGHTS[] = {
-    {"f32", XR_F32, XR_F32}, {"bf16", XR_F32, XR_BF16}, {"f16", XR_F32, XR_F16}, {0}};
+const XrTypes XR_TYPES_ACTIVATIONS[] = {{"f32", XR_F32, XR_F32}, {"bf16", XR_BF16, XR_F32}, {0}};
+const XrTypes XR_TYPES_WEIGHTS[] = {{"f32", XR_F32, XR_F32},
+                                    {"bf16", XR_F32, XR_BF16},
+                                    {"f16", XR_F32, XR_F16},
+                                    {"bf16.f32", XR_BF16, XR_F32},
+                                    {"bf16.bf16", XR_BF16, XR_BF16},
+                                    {"bf16.f16", XR_BF16, XR_F16},
+                                    {0}};
 
 // ---- arguments ----
 
@@ -132,6 +138,7 @@ static bool takes(const XrTestBackend *backend, XrTypes types) {
 
 void xr_rows_add_op(XrRows *rows, const XrOpTest *test) {
     for (const XrTestBackend *b = XR_TEST_BACKENDS; b->name; b++) {
+        if (b->other && getenv("XR_CPU")) continue; // it has nothing to do with it
         for (const XrTypes *types = test->types; types->name; types++) {
             if (!takes(b, *types)) continue;
             for (const XrShape *shape = test->shapes; shape->count; shape++) {

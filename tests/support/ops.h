@@ -23,11 +23,15 @@
 //   static const XrOpTest *const TESTS[] = {&xr_op_test_scale};
 //   XR_OP_TEST_MAIN(TESTS)
 //
+// Backends: "cpu", and "cuda" in builds that have it (XR_CUDA, or XR_CUDA_EMULATION on the CPU).
+//
 // Every row: outputs are painted with NaN beforehand; zones around every buffer and between strided
 // rows are painted and looked at afterwards; inputs must come out as they went in; every output is
-// compared with `reference` (tolerances: tests/support/tolerance.h) and must hold no NaN; the bits
-// must be the same on 1 and on 3 threads, and, where `independent_rows` says so, for a part of the
-// rows as for all. A test program runs itself again for each lower instruction set (XR_CPU).
+// compared with `reference` (tolerances: tests/support/tolerance.h) and must hold no NaN; on "cuda"
+// with what the CPU computes, too. The bits must be the same on 1 and on 3 threads (on a GPU: when
+// done again; emulated: with threads and blocks in the opposite order), and, where
+// `independent_rows` says so, for a part of the rows as for all. A test program runs its CPU rows
+// again for each lower instruction set (XR_CPU).
 //
 // Gradients: `loss` is the scalar <gradient in, forward(inputs)> in double. Where xr_gradient pairs
 // an output with the input that it is the gradient of, the reference is compared with central
@@ -97,7 +101,7 @@ typedef struct XrShape {
 
 // Element types of a row and the name of the combination in the row's name.
 typedef struct XrTypes {
-    const char *name; // of the weights' type where the two differ: "bf16"
+    const char *name; // "bf16": one of the two; "bf16.f32": of activations and of weights
     XrDType activation, weight;
 } XrTypes;
 
@@ -147,8 +151,9 @@ struct XrOpRun {
     int count;
 };
 
-// Only f32; f32 activations with f32, bf16 and f16 weights.
-extern const XrTypes XR_TYPES_F32[], XR_TYPES_WEIGHTS[];
+// Only f32; f32 and (where the backend has it) bf16 activations; both of these with f32, bf16 and
+// f16 weights.
+extern const XrTypes XR_TYPES_F32[], XR_TYPES_ACTIVATIONS[], XR_TYPES_WEIGHTS[];
 
 // ---- for `build`: declare an argument. Inputs are filled with numbers in [-1,1) (floats) or 0
 // (integers). columns XR_1D makes a list of `rows` elements. ----

@@ -1,0 +1,362 @@
+// The CUDA backend: a device, one stream, device memory, pinned buffers between it and the host,
+// and the table of operations.
+#include "cuda/cuda.h"
+
+#include "cuda/absent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STAGES = 2 };
+static const size_t STAGE_BYTES = (size_t)8 << 20;
+
+typedef struct Scratch {
+    void *memory;
+    size_t bytes;
+} Scratch;
+
+// A pinned buffer; `used` is reached when the copy from it has been made.
+typedef struct Stage {
+    void *memory;
+    cudaEvent_t used;
+} Stage;
+
+typedef struct Cuda {
+    XrBackend base;
+    int device, multiprocessors;
+    cudaStream_t stream;
+    Stage stages[STAGES];
+    int next_stage;
+    Scratch scratch[XR_SCRATCH_COUNT];
+} Cuda;
+
+static Cuda *cuda_of(XrBackend *b) {
+    return (Cuda *)b;
+}
+
+// ---- errors ----
+
+// What the user can do about a status.
+static const char *remedy(cudaError_t status) {
+    switch (status) {
+    case cudaErrorNoDevice:
+        return "no GPU is visible: check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu";
+    case cudaErrorInsufficientDriver:
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorCompatNotSupportedOnDevice:
+        return "the NVIDIA driver is older than this build of CUDA needs: update the driver, or "
+               "use "
+               "--device cpu";
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorUnsupportedPtxVersion:
+        return "this build has no code for this GPU, or the driver cannot compile it: GPUs of "
+               "compute "
+               "capability 8.0 and newer are supported; build with its architecture in "
+               "XR_CUDA_ARCHITECTURES or update the driver";
+    case cudaErrorMemoryAllocation:
+        return "the GPU has too little free memory: use shorter or fewer sequences, gradient "
+               "checkpointing or bf16, or stop other programs on the GPU";
+    case cudaErrorECCUncorrectable:
+        return "the GPU's memory has failed (uncorrectable ECC error): what was computed is not "
+               "trusted; reset the GPU (nvidia-smi -r) or use another, and resume from the last "
+               "checkpoint";
+    case cudaErrorDevicesUnavailable:
+        return "another process holds the GPU exclusively: stop it or use another GPU";
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+        return "a kernel failed, which is a bug of xreasoner: run again with compute-sanitizer or "
+               "XR_CUDA_CHECK=1 to find which, and resume from the last checkpoint";
+    default:
+        return "run nvidia-smi to see the state of the GPU; a run resumes from its last checkpoint";
+    }
+}
+
+void xr_cuda_check(cudaError_t status, const char *what) {
+    if (status == cudaSuccess) return;
+    fflush(stdout);
+    fprintf(stderr, "xreasoner: CUDA: %s: %s (%s); %s\n", what, cudaGetErrorString(status),
+            cudaGetErrorName(status), remedy(status));
+    _Exit(1); // what handlers would write from here cannot be trusted
+}
+
+static bool fails(cudaError_t status, const char *what, XrError *err) {
+    if (status == cudaSuccess) return false;
+    cudaGetLastError();
+    XrStatus kind = status == cudaErrorMemoryAllocation ? XR_ERR_MEMORY : XR_ERR_UNSUPPORTED;
+    xr_fail(err, kind, "CUDA: %s: %s (%s); %s", what, cudaGetErrorString(status),
+            cudaGetErrorName(status), remedy(status));
+    return true;
+}
+
+// ---- memory ----
+
+static void *cuda_alloc(XrBackend *b, size_t bytes, const char *what, XrError *err) {
+    void *memory = NULL;
+    cudaError_t status = cudaMalloc(&memory, bytes ? bytes : 1);
+    if (status == cudaErrorMemoryAllocation) {
+        size_t available = 0, total = 0;
+        cudaGetLastError();
+        cudaMemGetInfo(&available, &total);
+        xr_fail(
+            err, XR_ERR_MEMORY,
+            "cannot allocate %.1f MiB on the GPU for %s, of which %.1f of %.1f MiB are free; %s",
+            (double)bytes * 0x1p-20, what, (double)available * 0x1p-20, (double)total * 0x1p-20,
+            remedy(status));
+        return NULL;
+    }
+    return fails(status, what, err) ? NULL : memory;
+}
+
+static void cuda_free(XrBackend *b, void *memory) {
+    if (memory) xr_cuda_check(cudaFree(memory), "freeing memory"); // waits for what uses it
+}
+
+static Stage *take_stage(Cuda *c) {
+    Stage *stage = &c->stages[c->next_stage];
+    c->next_stage = (c->next_stage + 1) % STAGES;
+    xr_cuda_check(cudaEventSynchronize(stage->used), "waiting for a copy");
+    return stage;
+}
+
+static void cuda_upload(XrBackend *b, void *to, const void *host, size_t bytes) {
+    Cuda *c = cuda_of(b);
+    for (size_t done = 0, count; done < bytes; done += count) {
+        count = XR_MIN(bytes - done, STAGE_BYTES);
+        Stage *stage = take_stage(c);
+        memcpy(stage->memory, (const char *)host + done, count);
+        xr_cuda_check(cudaMemcpyAsync((char *)to + done, stage->memory, count,
+                                      cudaMemcpyHostToDevice, c->stream),
+                      "copying to the GPU");
+        xr_cuda_check(cudaEventRecord(stage->used, c->stream), "copying to the GPU");
+    }
+}
+
+// One buffer is emptied while the other is filled.
+static void cuda_download(XrBackend *b, void *host, const void *from, size_t bytes) {
+    Cuda *c = cuda_of(b);
+    Stage *pending = NULL;
+    size_t pending_at = 0, pending_bytes = 0;
+    for (size_t done = 0, count; done < bytes || pending; done += count) {
+        Stage *stage = NULL;
+        count = XR_MIN(bytes - done, STAGE_BYTES);
+        if (count) {
+            stage = take_stage(c);
+            xr_cuda_check(cudaMemcpyAsync(stage->memory, (const char *)from + done, count,
+                                          cudaMemcpyDeviceToHost, c->stream),
+                          "copying from the GPU");
+            xr_cuda_check(cudaEventRecord(stage->used, c->stream), "copying from the GPU");
+        }
+        if (pending) {
+            xr_cuda_check(cudaEventSynchronize(pending->used), "copying from the GPU");
+            memcpy((char *)host + pending_at, pending->memory, pending_bytes);
+        }
+        pending = stage;
+        pending_at = done;
+        pending_bytes = count;
+    }
+}
+
+static void cuda_zero(XrBackend *b, void *memory, size_t bytes) {
+    if (!bytes) return;
+    xr_cuda_check(cudaMemsetAsync(memory, 0, bytes, xr_cuda_stream(b)), "clearing memory");
+}
+
+static void cuda_copy(XrBackend *b, void *to, const void *from, size_t bytes) {
+    if (!bytes) return;
+    xr_cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, xr_cuda_stream(b)),
+                  "copying on the GPU");
+}
+
+static void *cuda_import(XrBackend *b, const void *host, size_t bytes, const char *what,
+                         XrError *err) {
+    void *memory = cuda_alloc(b, bytes, what, err);
+    if (memory) cuda_upload(b, memory, host, bytes);
+    return memory;
+}
+
+static void cuda_synchronize(XrBackend *b) {
+    xr_cuda_check(cudaStreamSynchronize(xr_cuda_stream(b)), "waiting for the GPU");
+}
+
+// ---- what the operations use ----
+
+cudaStream_t xr_cuda_stream(XrBackend *b) {
+    return cuda_of(b)->stream;
+}
+
+int xr_cuda_multiprocessors(XrBackend *b) {
+    return cuda_of(b)->multiprocessors;
+}
+
+void *xr_cuda_scratch(XrBackend *b, XrScratch slot, size_t bytes) {
+    Scratch *s = &cuda_of(b)->scratch[slot];
+    if (s->bytes < bytes || !s->memory) {
+        cuda_free(b, s->memory);
+        s->bytes = XR_MAX(bytes, (size_t)1 << 16);
+        xr_cuda_check(cudaMalloc(&s->memory, s->bytes), "scratch memory of an operation");
+    }
+    return s->memory;
+}
+
+XrTensor xr_cuda_aligned(XrBackend *b, const XrTensor *t) {
+    XrTensor aligned = *t;
+    if ((uintptr_t)t->data % xr_dtype_size(t->dtype) == 0) return aligned;
+    XR_REQUIRE(xr_is_contiguous(t), "a strided %s at an unaligned address", xr_shape_text(t));
+    aligned.data = xr_cuda_scratch(b, XR_SCRATCH_OPERAND, xr_nbytes(t));
+    cuda_copy(b, aligned.data, t->data, xr_nbytes(t));
+    return aligned;
+}
+
+bool xr_cuda_is_wide(const XrTensor *t) {
+    size_t size = xr_dtype_size(t->dtype);
+    if ((uintptr_t)t->data % 16 != 0) return false;
+    return t->ndim == 1 || (size_t)t->row_stride * size % 16 == 0;
+}
+
+size_t xr_cuda_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head_dim) {
+    return (size_t)2 * XR_KV_PAGE * (size_t)kv_heads * (size_t)head_dim * xr_dtype_size(dtype);
+}
+
+// ---- the table ----
+
+#define DEFINE_ABSENT(name, parameters, arguments)                                                 \
+    [[maybe_unused]] static void absent_##name(XrBackend *b, XR_UNWRAP parameters) {               \
+        XR_BUG("%s has no CUDA implementation yet (cuda/absent.h)", #name);                        \
+    }
+XR_OPS(DEFINE_ABSENT)
+
+#define TABLE_ENTRY(name, parameters, arguments)                                                   \
+    XR_CUDA_IF_ABSENT(name, absent_##name, xr_cuda_##name),
+static const XrOps CUDA_OPS = {XR_OPS(TABLE_ENTRY)};
+
+// ---- life ----
+
+static void cuda_destroy(XrBackend *b) {
+    Cuda *c = cuda_of(b);
+    if (c->stream) cuda_synchronize(b);
+    for (int i = 0; i < XR_SCRATCH_COUNT; i++) cuda_free(b, c->scratch[i].memory);
+    for (int i = 0; i < STAGES; i++) {
+        if (c->stages[i].memory) cudaFreeHost(c->stages[i].memory);
+        if (c->stages[i].used) cudaEventDestroy(c->stages[i].used);
+    }
+    if (c->stream) cudaStreamDestroy(c->stream);
+    xr_threads_free(b->threads);
+    free(c);
+}
+
+static bool choose_device(Cuda *c, int device, XrError *err) {
+    int count = 0, driver = 0, runtime = 0;
+    cudaError_t status = cudaGetDeviceCount(&count);
+    if (status == cudaErrorInsufficientDriver) {
+        cudaGetLastError();
+        cudaDriverGetVersion(&driver);
+        cudaRuntimeGetVersion(&runtime);
+        return xr_fail(err, XR_ERR_UNSUPPORTED,
+                       "CUDA: the driver supports CUDA %d.%d, this build needs %d.%d; %s",
+                       driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10,
+                       remedy(status));
+    }
+    if (fails(status, "looking for a GPU", err)) return false;
+    if (device < 0 || device >= count) {
+        return xr_fail(err, XR_ERR_UNSUPPORTED,
+                       "CUDA: there is no GPU %d; %d are visible, from 0 on", device, count);
+    }
+    cudaDeviceProp properties;
+    if (fails(cudaGetDeviceProperties(&properties, device), "asking for its properties", err) ||
+        fails(cudaSetDevice(device), "opening the GPU", err)) {
+        return false;
+    }
+    if (properties.major < 8) {
+        return xr_fail(
+            err, XR_ERR_UNSUPPORTED,
+            "CUDA: GPU %d (%s) has compute capability %d.%d; 8.0 or newer is needed (A100, "
+            "H100 and later); use --device cpu",
+            device, properties.name, properties.major, properties.minor);
+    }
+    c->device = device;
+    c->multiprocessors = properties.multiProcessorCount;
+    return true;
+}
+
+XR_KERNEL(32) probe(int *answer) {
+    if (threadIdx.x == 0) *answer = 42;
+}
+
+// Whether kernels run at all: the first launch is where a missing architecture shows.
+static bool kernels_run(Cuda *c, XrError *err) {
+    int *answer = NULL, host = 0;
+    cudaError_t status = cudaMalloc((void **)&answer, sizeof *answer);
+    if (fails(status, "the first allocation", err)) return false;
+    XR_LAUNCH_UNCHECKED(probe, 1, 32, 0, c->stream, answer);
+    status = cudaGetLastError();
+    if (status == cudaSuccess) {
+        status = cudaMemcpyAsync(c->stages[0].memory, answer, sizeof host, cudaMemcpyDeviceToHost,
+                                 c->stream);
+    }
+    if (status == cudaSuccess) status = cudaStreamSynchronize(c->stream);
+    cudaFree(answer);
+    if (fails(status, "the first kernel", err)) return false;
+    memcpy(&host, c->stages[0].memory, sizeof host);
+    return host == 42 || xr_fail(err, XR_ERR_UNSUPPORTED,
+                                 "CUDA: the first kernel gave a wrong answer; run "
+                                 "nvidia-smi to see the state of the GPU");
+}
+
+static bool set_up(Cuda *c, XrError *err) {
+    if (fails(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "making a stream",
+              err)) {
+        return false;
+    }
+    for (int i = 0; i < STAGES; i++) {
+        Stage *stage = &c->stages[i];
+        if (fails(cudaMallocHost(&stage->memory, STAGE_BYTES), "pinned memory for copies", err) ||
+            fails(cudaEventCreateWithFlags(&stage->used, cudaEventDisableTiming), "making an event",
+                  err)) {
+            return false;
+        }
+    }
+    return kernels_run(c, err);
+}
+
+extern "C" XrBackend *xr_cuda_create(int device, XrDType activations, int threads, XrError *err) {
+    XR_REQUIRE(activations == XR_F32 || activations == XR_BF16, "activations of %s",
+               xr_dtype_name(activations));
+    Cuda *c = (Cuda *)xr_calloc(1, sizeof *c);
+    XrBackend *b = &c->base;
+    b->name = "cuda";
+    b->ops = &CUDA_OPS;
+    b->activations = activations;
+    b->threads = xr_threads_create(threads);
+    b->alloc = cuda_alloc;
+    b->free = cuda_free;
+    b->upload = cuda_upload;
+    b->download = cuda_download;
+    b->zero = cuda_zero;
+    b->copy = cuda_copy;
+    b->import = cuda_import;
+    b->unimport = cuda_free;
+    b->kv_page_bytes = xr_cuda_kv_page_bytes;
+    b->synchronize = cuda_synchronize;
+    b->destroy = cuda_destroy;
+    if (choose_device(c, device, err) && set_up(c, err)) return b;
+    cuda_destroy(b);
+    return NULL;
+}
+
+extern "C" const char *xr_cuda_build(void) {
+#ifdef XR_CUDA_EMULATION
+    return "emulated on the CPU, for tests";
+#else
+    static char text[64];
+    snprintf(text, sizeof text, "runtime %d.%d", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    return text;
+#endif
+}
+
+extern "C" bool xr_cuda_has(const char *operation) {
+#define HAS_ENTRY(name, parameters, arguments)                                                     \
+    if (strcmp(operation, #name) == 0) return !XR_CUDA_IS_ABSENT(name);
+    XR_OPS(HAS_ENTRY)
+    return false;
+}

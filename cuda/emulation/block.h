@@ -1,0 +1,33 @@
+// The block that is running, as the emulation's files share it.
+#ifndef XR_EMULATION_BLOCK_H
+#define XR_EMULATION_BLOCK_H
+
+#include "cuda/emulation/device.h"
+
+enum { XR_MOST_THREADS = 1024, XR_STACK_BYTES = 128 << 10, XR_SHARED_BYTES = 227 << 10 };
+
+// Where the running fiber is. `block_epoch` counts block barriers, `warp_epoch` the warp's
+// synchronisations: two accesses of one block epoch are unordered unless they are one thread's, or
+// one warp's with different warp epochs.
+typedef struct XrRunning {
+    bool inside; // a kernel is running
+    const char *kernel;
+    int thread; // within the block
+    uint32_t block_epoch;
+    uint32_t warp_epoch[XR_MOST_THREADS / 32];
+    const char *stack, *stack_end; // of the running fiber
+    const char *closure, *closure_end;
+} XrRunning;
+extern XrRunning xr_running;
+
+// memory.cpp: a block begins with shared memory of unknown contents.
+void xr_emulation_begin_block(size_t dynamic_shared);
+void xr_emulation_end_block(void);
+// Checks an access by the running thread; does nothing where accesses are not checked.
+void xr_emulation_access(const void *address, size_t bytes, bool write);
+
+// runtime.cpp: the status that the test asked for, or success.
+cudaError_t xr_emulation_status(const char *function);
+void xr_emulation_remember(cudaError_t status); // for cudaGetLastError
+
+#endif

@@ -1,0 +1,203 @@
+// Stand-ins for the calls of the CUDA runtime. Everything is done at once, in the order of the
+// calls: the emulated GPU has one stream.
+#include "cuda/emulation/block.h"
+#include "cuda/emulation/emulation.h"
+#include "cuda/emulation/memory.h"
+
+#include <stdlib.h>
+
+static char failing[64];
+static int failing_in;
+static cudaError_t failing_with, last_error;
+
+void xr_emulation_fail(const char *function, int count, cudaError_t status) {
+    snprintf(failing, sizeof failing, "%s", function ? function : "");
+    failing_in = count;
+    failing_with = status;
+}
+
+cudaError_t xr_emulation_status(const char *function) {
+    if (strcmp(failing, function) != 0 || --failing_in > 0) return cudaSuccess;
+    return failing_with;
+}
+
+void xr_emulation_remember(cudaError_t status) {
+    if (status != cudaSuccess) last_error = status;
+}
+
+// What every call does first.
+#define BEGIN(function)                                                                            \
+    do {                                                                                           \
+        cudaError_t status = xr_emulation_status(function);                                        \
+        if (status != cudaSuccess) return status;                                                  \
+    } while (0)
+
+cudaError_t cudaGetLastError(void) {
+    cudaError_t status = last_error;
+    last_error = cudaSuccess;
+    return status;
+}
+
+static const struct {
+    cudaError_t status;
+    const char *name, *text;
+} ERRORS[] = {
+    {cudaSuccess, "cudaSuccess", "no error"},
+    {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
+    {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
+    {cudaErrorInitializationError, "cudaErrorInitializationError", "initialization error"},
+    {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
+     "CUDA driver version is insufficient for CUDA runtime version"},
+    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
+    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorNoKernelImageForDevice, "cudaErrorNoKernelImageForDevice",
+     "no kernel image is available for execution on the device"},
+    {cudaErrorECCUncorrectable, "cudaErrorECCUncorrectable", "uncorrectable ECC error encountered"},
+    {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
+     "an illegal memory access was encountered"},
+    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+};
+
+const char *cudaGetErrorName(cudaError_t status) {
+    for (size_t i = 0; i < sizeof ERRORS / sizeof *ERRORS; i++) {
+        if (ERRORS[i].status == status) return ERRORS[i].name;
+    }
+    return "cudaError";
+}
+
+const char *cudaGetErrorString(cudaError_t status) {
+    for (size_t i = 0; i < sizeof ERRORS / sizeof *ERRORS; i++) {
+        if (ERRORS[i].status == status) return ERRORS[i].text;
+    }
+    return "an error that the emulation does not know";
+}
+
+cudaError_t cudaGetDeviceCount(int *count) {
+    *count = 0;
+    BEGIN("cudaGetDeviceCount");
+    *count = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
+    BEGIN("cudaGetDeviceProperties");
+    if (device != 0) return cudaErrorInvalidDevice;
+    *properties = cudaDeviceProp{
+        "emulation on the CPU", xr_emulation_memory_size(), XR_SHARED_BYTES, 8, 0, 4};
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+    BEGIN("cudaSetDevice");
+    return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t cudaDriverGetVersion(int *version) {
+    *version = 13000;
+    BEGIN("cudaDriverGetVersion");
+    return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version) {
+    *version = 13000;
+    BEGIN("cudaRuntimeGetVersion");
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize(void) {
+    BEGIN("cudaDeviceSynchronize");
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
+    *total = xr_emulation_memory_size();
+    *free_bytes = *total - xr_emulation_memory_used();
+    BEGIN("cudaMemGetInfo");
+    return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void **memory, size_t bytes) {
+    *memory = NULL;
+    BEGIN("cudaMalloc");
+    *memory = xr_emulation_allocate(bytes);
+    return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFree(void *memory) {
+    if (!memory) return cudaSuccess;
+    return xr_emulation_release(memory) ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+cudaError_t cudaMallocHost(void **memory, size_t bytes) {
+    *memory = NULL;
+    BEGIN("cudaMallocHost");
+    *memory = malloc(bytes);
+    return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFreeHost(void *memory) {
+    free(memory);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+    (void)stream;
+    BEGIN("cudaMemcpyAsync");
+    if (bytes == 0) return cudaSuccess;
+    bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+    bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+    if (xr_emulation_is_device(to, bytes) != to_device) return cudaErrorInvalidValue;
+    if (xr_emulation_is_device(from, bytes) != from_device) return cudaErrorInvalidValue;
+    xr_emulation_copy(to, from, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
+    (void)stream;
+    BEGIN("cudaMemsetAsync");
+    if (bytes && !xr_emulation_is_device(memory, bytes)) return cudaErrorInvalidValue;
+    xr_emulation_set(memory, value, bytes);
+    return cudaSuccess;
+}
+
+// Streams and events have nothing to say here; each is an allocation, so that a leak is found.
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
+    BEGIN("cudaStreamCreateWithFlags");
+    *stream = (cudaStream_t)malloc(1 + flags % 2);
+    return *stream ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    free(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    (void)stream;
+    BEGIN("cudaStreamSynchronize");
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
+    BEGIN("cudaEventCreateWithFlags");
+    *event = (cudaEvent_t)malloc(1 + flags % 2);
+    return *event ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    (void)event, (void)stream;
+    BEGIN("cudaEventRecord");
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    (void)event;
+    BEGIN("cudaEventSynchronize");
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    free(event);
+    return cudaSuccess;
+}

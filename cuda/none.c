@@ -1,0 +1,13 @@
+// Stands for cuda/ in builds without it (neither XR_CUDA nor XR_CUDA_EMULATION).
+#include "shared/tensor/backend.h"
+
+XrBackend *xr_cuda_create(int device, XrDType activations, int threads, XrError *err) {
+    xr_fail(err, XR_ERR_UNSUPPORTED,
+            "this build has no CUDA: build with -DXR_CUDA=ON (needs the CUDA Toolkit), or use "
+            "--device cpu");
+    return NULL;
+}
+
+const char *xr_cuda_build(void) {
+    return NULL;
+}

@@ -1,0 +1,336 @@
+// The emulated GPU (cuda/emulation/): faults that it must find, and instructions that it must carry
+// out as the PTX manual says. docs/cuda.md.
+#include "tests/support/test.h"
+
+#include "cuda/emulation/emulation.h"
+#include "shared/base/memory.h"
+#include "shared/tensor/backend.h"
+#include "shared/tensor/convert.h"
+#include "tests/emulation/planted.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static XrBackend *gpu;
+
+static int open_gpu(void **state) {
+    XrError err;
+    gpu = xr_cuda_create(0, XR_F32, 1, &err);
+    return gpu ? 0 : -1;
+}
+
+static int close_gpu(void **state) {
+    xr_backend_free(gpu);
+    return xr_emulation_memory_used() == 0 ? 0 : -1;
+}
+
+static void *device(size_t bytes) {
+    XrError err;
+    void *memory = gpu->alloc(gpu, bytes, "test", &err);
+    assert_non_null(memory);
+    return memory;
+}
+
+static void *device_copy(const void *host, size_t bytes) {
+    void *memory = device(bytes);
+    gpu->upload(gpu, memory, host, bytes);
+    return memory;
+}
+
+// ---- faults: each in a process of its own, which must end with a message that holds `words` ----
+
+typedef void Fault(void);
+
+static void finds(Fault *fault, const char *words) {
+    int ends[2];
+    char text[4096] = "";
+    size_t used = 0;
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        fault();
+        _exit(0);
+    }
+    close(ends[1]);
+    for (ssize_t got; (got = read(ends[0], text + used, sizeof text - 1 - used)) > 0;) {
+        used += (size_t)got;
+        if (used == sizeof text - 1) break;
+    }
+    close(ends[0]);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) fail_msg("not found: %s", words);
+    if (!strstr(text, words)) fail_msg("'%s' is not in: %s", words, text);
+}
+
+static void needs_checked_accesses(void) {
+    if (xr_emulation_checks_accesses()) return;
+    print_message("skipped: accesses are checked in builds with XR_SANITIZE\n");
+    skip();
+}
+
+static void fault_race(void) {
+    xr_planted_neighbours(device(64 * sizeof(float)), false);
+}
+
+static void fault_warp_race(void) {
+    xr_planted_warp_neighbours(device(64 * sizeof(float)), false);
+}
+
+static void races_are_found(void **state) {
+    needs_checked_accesses();
+    finds(fault_race, "race: it ");
+    finds(fault_warp_race, "race: it ");
+}
+
+// Where accesses are not checked, a race shows as a result that depends on the order of threads.
+static void order_shows_a_race(void **state) {
+    float forwards[64], backwards[64];
+    void *out = device(sizeof forwards);
+    xr_planted_neighbours(out, xr_emulation_checks_accesses());
+    gpu->download(gpu, forwards, out, sizeof forwards);
+    xr_emulation_run_backwards(true);
+    xr_planted_neighbours(out, xr_emulation_checks_accesses());
+    xr_emulation_run_backwards(false);
+    gpu->download(gpu, backwards, out, sizeof backwards);
+    bool same = memcmp(forwards, backwards, sizeof forwards) == 0;
+    assert_int_equal(same, xr_emulation_checks_accesses());
+    gpu->free(gpu, out);
+}
+
+static void barriers_order_accesses(void **state) {
+    float host[64];
+    void *out = device(sizeof host);
+    xr_planted_neighbours(out, true);
+    gpu->download(gpu, host, out, sizeof host);
+    for (int i = 0; i < 64; i++) assert_true(host[i] == (float)((i + 1) % 64));
+    xr_planted_warp_neighbours(out, true);
+    gpu->download(gpu, host, out, sizeof host);
+    for (int i = 0; i < 64; i++) assert_true(host[i] == (float)(i / 32 * 32 + (i + 1) % 32));
+    gpu->free(gpu, out);
+}
+
+static void fault_half_shuffle(void) {
+    xr_planted_half_shuffle(device(64));
+}
+
+static void divergence_is_found(void **state) {
+    finds(xr_planted_two_barriers, "divergent barrier: thread 0 waits at");
+    finds(xr_planted_missing_threads, "has ended");
+    finds(fault_half_shuffle, "where not all lanes of its warp came");
+}
+
+static void fault_write_past_end(void) {
+    xr_planted_write(device(10 * sizeof(float)), 10);
+}
+
+static void fault_write_before(void) {
+    xr_planted_write(device(10 * sizeof(float)), -1);
+}
+
+static void fault_read_past_end(void) {
+    void *out = device(4);
+    xr_planted_read(out, device(10 * sizeof(float)), 10);
+}
+
+static void fault_read_freed(void) {
+    void *out = device(4), *freed = device(4);
+    gpu->free(gpu, freed);
+    xr_planted_read(out, freed, 0);
+}
+
+static void fault_read_host(void) {
+    static float host[4];
+    float *heap = xr_calloc(4, sizeof *heap);
+    memcpy(heap, host, sizeof host);
+    xr_planted_read(device(4), heap, 0);
+}
+
+static void fault_misaligned(void) {
+    xr_planted_read(device(4), (const float *)(const void *)((char *)device(16) + 2), 0);
+}
+
+static void fault_shared(void) {
+    xr_planted_shared_write(64);
+}
+
+static void fault_host_reads(void) {
+    volatile const float *memory = device(4);
+    if (*memory == 1) _exit(0);
+}
+
+static void bounds_are_checked(void **state) {
+    needs_checked_accesses();
+    finds(fault_write_past_end, "out of bounds: it writes 4 bytes");
+    finds(fault_write_before, "out of bounds: it writes 4 bytes");
+    finds(fault_read_past_end, "out of bounds: it reads 4 bytes");
+    finds(fault_read_freed, "out of bounds: it reads 4 bytes");
+    finds(fault_read_host, "which is no device memory");
+    finds(fault_misaligned, "misalig");
+    finds(fault_shared, "past an array's end");
+    finds(fault_host_reads, "use-after-poison");
+}
+
+// ---- instructions ----
+
+static void copies_arrive_when_waited_for(void **state) {
+    float host[256], got[256];
+    for (int i = 0; i < 256; i++) host[i] = (float)i;
+    void *in = device_copy(host, sizeof host), *out = device(sizeof host);
+    xr_planted_copy(out, in, true);
+    gpu->download(gpu, got, out, sizeof got);
+    assert_memory_equal(got, host, sizeof host);
+    xr_planted_copy(out, in, false);
+    gpu->download(gpu, got, out, sizeof got);
+    for (int i = 0; i < 256; i++) assert_true(isnan(got[i]));
+    gpu->free(gpu, in);
+    gpu->free(gpu, out);
+}
+
+static void tensor_cores_multiply(void **state) {
+    uint16_t a[256], b[128];
+    float d[128];
+    for (int i = 0; i < 256; i++) a[i] = xr_f32_to_bf16((float)(i * 37 % 101 - 50));
+    for (int i = 0; i < 128; i++) b[i] = xr_f32_to_bf16((float)(i * 29 % 61 - 30));
+    void *da = device_copy(a, sizeof a), *db = device_copy(b, sizeof b), *dd = device(sizeof d);
+    for (int transposed = 0; transposed < 2; transposed++) {
+        xr_planted_mma(dd, da, db, transposed);
+        gpu->download(gpu, d, dd, sizeof d);
+        for (int row = 0; row < 16; row++) {
+            for (int column = 0; column < 8; column++) {
+                float want = 0;
+                for (int k = 0; k < 16; k++) {
+                    int at = transposed ? k * 8 + column : column * 16 + k;
+                    want += xr_bf16_to_f32(a[row * 16 + k]) * xr_bf16_to_f32(b[at]);
+                }
+                assert_true(d[row * 8 + column] == want);
+            }
+        }
+    }
+    gpu->free(gpu, da);
+    gpu->free(gpu, db);
+    gpu->free(gpu, dd);
+}
+
+static void lanes_exchange(void **state) {
+    float host[128];
+    uint32_t odd;
+    void *out = device(sizeof host), *ballot = device(sizeof odd);
+    xr_planted_shuffles(out, ballot);
+    gpu->download(gpu, host, out, sizeof host);
+    gpu->download(gpu, &odd, ballot, sizeof odd);
+    for (int i = 0; i < 32; i++) {
+        assert_true(host[i] == 10416); // the sum of squares up to 31
+        assert_true(host[32 + i] == (float)(i < 31 ? i + 1 : 31));
+        assert_true(host[64 + i] == (float)(i > 0 ? i - 1 : 0));
+        assert_true(host[96 + i] == 5);
+    }
+    assert_int_equal(odd, 0xaaaaaaaau);
+    gpu->free(gpu, out);
+    gpu->free(gpu, ballot);
+}
+
+static void halves_convert(void **state) {
+    enum { COUNT = 65536 };
+    float *host = xr_malloc(COUNT * sizeof *host);
+    uint16_t *back = xr_malloc(COUNT * sizeof *back);
+    void *out = device(COUNT * sizeof *host), *bits = device(COUNT * sizeof *back);
+    xr_planted_halves(out, bits);
+    gpu->download(gpu, host, out, COUNT * sizeof *host);
+    gpu->download(gpu, back, bits, COUNT * sizeof *back);
+    for (int i = 0; i < COUNT; i++) {
+        float want = xr_f16_to_f32((uint16_t)i);
+        assert_true(isnan(want) ? isnan(host[i]) : host[i] == want);
+        if (!isnan(want)) assert_int_equal(back[i], i);
+    }
+    gpu->free(gpu, out);
+    gpu->free(gpu, bits);
+    free(host);
+    free(back);
+}
+
+// ---- what the backend says when the device fails ----
+
+static void create_fails(const char *function, cudaError_t status, XrStatus kind,
+                         const char *words) {
+    XrError err = {0};
+    xr_emulation_fail(function, 1, status);
+    assert_null(xr_cuda_create(0, XR_F32, 1, &err));
+    xr_emulation_fail(NULL, 0, cudaSuccess);
+    assert_int_equal(err.status, kind);
+    if (!strstr(err.message, words)) fail_msg("'%s' is not in: %s", words, err.message);
+}
+
+static void failures_say_what_to_do(void **state) {
+    XrError err = {0};
+    create_fails("cudaGetDeviceCount", cudaErrorNoDevice, XR_ERR_UNSUPPORTED,
+                 "CUDA_VISIBLE_DEVICES");
+    create_fails("cudaGetDeviceCount", cudaErrorInsufficientDriver, XR_ERR_UNSUPPORTED,
+                 "update the driver");
+    create_fails("launch", cudaErrorNoKernelImageForDevice, XR_ERR_UNSUPPORTED,
+                 "XR_CUDA_ARCHITECTURES");
+    create_fails("cudaSetDevice", cudaErrorDevicesUnavailable, XR_ERR_UNSUPPORTED,
+                 "another process holds the GPU");
+    create_fails("cudaMalloc", cudaErrorMemoryAllocation, XR_ERR_MEMORY, "free memory");
+    assert_null(xr_cuda_create(7, XR_F32, 1, &err));
+    assert_non_null(strstr(err.message, "there is no GPU 7"));
+    assert_null(gpu->alloc(gpu, (size_t)1 << 40, "the optimiser's state", &err));
+    assert_int_equal(err.status, XR_ERR_MEMORY);
+    assert_non_null(strstr(err.message, "for the optimiser's state, of which"));
+}
+
+static void fault_in_a_kernel(void) {
+    xr_emulation_fail("launch", 1, cudaErrorIllegalAddress);
+    xr_planted_two_barriers();
+}
+
+static void fault_of_memory(void) {
+    xr_emulation_fail("cudaStreamSynchronize", 1, cudaErrorECCUncorrectable);
+    gpu->synchronize(gpu);
+}
+
+static void faults_end_the_program(void **state) {
+    finds(fault_in_a_kernel, "XR_CUDA_CHECK=1");
+    finds(fault_of_memory, "resume from the last checkpoint");
+}
+
+// ---- moving memory: more than both pinned buffers, at odd sizes ----
+
+static void memory_moves_whole(void **state) {
+    size_t bytes = ((size_t)20 << 20) + 12345;
+    unsigned char *host = xr_malloc(bytes), *back = xr_malloc(bytes);
+    for (size_t i = 0; i < bytes; i++) host[i] = (unsigned char)(i * 2654435761u >> 13);
+    XrError err;
+    unsigned char *memory = gpu->import(gpu, host, bytes, "test", &err);
+    assert_non_null(memory);
+    unsigned char *other = device(bytes);
+    gpu->zero(gpu, other, bytes);
+    gpu->copy(gpu, other + 1, memory + 3, bytes - 3);
+    gpu->download(gpu, back, other, bytes);
+    assert_int_equal(back[0], 0);
+    assert_memory_equal(back + 1, host + 3, bytes - 3);
+    assert_int_equal(back[bytes - 1], 0);
+    gpu->unimport(gpu, memory);
+    gpu->free(gpu, other);
+    free(host);
+    free(back);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(races_are_found),         cmocka_unit_test(order_shows_a_race),
+        cmocka_unit_test(barriers_order_accesses), cmocka_unit_test(divergence_is_found),
+        cmocka_unit_test(bounds_are_checked),      cmocka_unit_test(copies_arrive_when_waited_for),
+        cmocka_unit_test(tensor_cores_multiply),   cmocka_unit_test(lanes_exchange),
+        cmocka_unit_test(halves_convert),          cmocka_unit_test(failures_say_what_to_do),
+        cmocka_unit_test(faults_end_the_program),  cmocka_unit_test(memory_moves_whole),
+    };
+    xr_test_filter(argc, argv);
+    return cmocka_run_group_tests(tests, open_gpu, close_gpu);
+}
