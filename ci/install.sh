@@ -2,31 +2,45 @@
 # Installs the Debian packages that the build needs and that are not there yet. Says which; asks for
 # nothing. Needs root or sudo only when something is missing.
 set -euo pipefail
+command -v apt-get >/dev/null || {
+  echo "ci/install.sh: knows Debian and Ubuntu only; docs/dependencies.md lists what to install" >&2
+  exit 1
+}
 packages=(
   build-essential cmake ninja-build pkg-config git
   libopenblas-dev libcjson-dev libpng-dev libjpeg-dev libwebp-dev zlib1g-dev
   libutf8proc-dev libxxhash-dev libedit-dev libgmp-dev libflint-dev
   libcmocka-dev libboost-context-dev
 )
-# Debian 12 packages Arb and Calcium apart from FLINT; newer releases have them inside.
-for extra in libflint-arb-dev libcalcium-dev libantic-dev; do
-  if apt-cache show "$extra" >/dev/null 2>&1; then packages+=("$extra"); fi
-done
 packages+=("$@")
+# FLINT 2, which Debian 12 has, leaves Arb, Calcium and Antic to packages of their own.
+flint2_packages=(libflint-arb-dev libcalcium-dev libantic-dev)
 
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
-missing=()
-for package in "${packages[@]}"; do
-  installed "$package" || missing+=("$package")
-done
-[ ${#missing[@]} -eq 0 ] && exit 0
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+install_missing() {
+  local package missing=()
+  for package in "$@"; do
+    installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+    echo "ci/install.sh: there is no sudo; run this as root, then go on:" >&2
+    echo "  apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "installing: ${missing[*]}" >&2
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
 
-echo "installing: ${missing[*]}" >&2
-run=()
-if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || { echo "run as root: apt-get install ${missing[*]}" >&2; exit 1; }
-  run=(sudo)
-fi
-export DEBIAN_FRONTEND=noninteractive
-"${run[@]}" apt-get update -qq
-"${run[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+install_missing "${packages[@]}"
+flint=$(dpkg-query -W -f='${Version}' libflint-dev)
+if dpkg --compare-versions "$flint" lt 3; then install_missing "${flint2_packages[@]}"; fi
