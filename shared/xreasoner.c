@@ -115,6 +115,8 @@ static XrRequest make_request(xreasoner *x, const XrPrompt *prompt, const xreaso
                               (float)s->repetition_penalty, s->seed};
     r.max_new_tokens = s->max_new_tokens;
     r.think.budget = s->think_budget;
+    r.suppress = x->chat_model->unspoken;
+    r.suppress_count = x->chat_model->unspoken_count;
     r.stop_ids = stop_ids;
     r.stop_id_count = x->chat_model->generation.eos_count;
     return r;

@@ -116,6 +116,19 @@ static void refuses(void **state) {
     }
 }
 
+// Before the model is read, so that nobody waits for results that cannot be kept.
+static void refuses_a_place_that_cannot_be_written(void **state) {
+    XrBuffer text = {0};
+    assert_int_equal(run("forward nowhere --request x --out /nowhere/at/all", &text), 1);
+    assert_non_null(strstr(text.data, "/nowhere/at/all"));
+    assert_non_null(strstr(text.data, "check the path"));
+    assert_int_equal(run("forward nowhere --request x --out golden", &text), 1);
+    assert_non_null(strstr(text.data, "golden: is a folder"));
+    assert_int_equal(run("forward nowhere --request x --out README.md/x", &text), 1);
+    assert_non_null(strstr(text.data, "is not a folder"));
+    xr_buffer_free(&text);
+}
+
 static void wrong_usage(void **state) {
     XrBuffer text = {0};
     assert_int_equal(run("forward", &text), 2);
@@ -130,15 +143,16 @@ static void wrong_usage(void **state) {
 int main(int argc, char **argv) {
     int count;
     const char *const *names = xr_golden_request_names(&count);
-    struct CMUnitTest *tests = xr_calloc((size_t)count + 2, sizeof *tests);
+    struct CMUnitTest *tests = xr_calloc((size_t)count + 3, sizeof *tests);
     for (int i = 0; i < count; i++) {
         tests[i] = (struct CMUnitTest){
             .name = names[i], .test_func = golden_request, .initial_state = (void *)names[i]};
     }
     tests[count] = (struct CMUnitTest)cmocka_unit_test(refuses);
     tests[count + 1] = (struct CMUnitTest)cmocka_unit_test(wrong_usage);
+    tests[count + 2] = (struct CMUnitTest)cmocka_unit_test(refuses_a_place_that_cannot_be_written);
     xr_test_filter(argc, argv);
-    int failed = _cmocka_run_group_tests("forward", tests, (size_t)count + 2, NULL, NULL);
+    int failed = _cmocka_run_group_tests("forward", tests, (size_t)count + 3, NULL, NULL);
     free(tests);
     return failed;
 }

@@ -17,6 +17,17 @@ static const char *remedy(int code) {
     case EACCES:
     case EPERM:
         return "check the permissions";
+    case ENOTDIR:
+        return "a part of the path before the last is not a folder";
+    case EISDIR:
+        return "a folder has that name; choose another";
+    case ENAMETOOLONG:
+        return "choose a shorter name";
+    case EMFILE:
+    case ENFILE:
+        return "raise the limit of open files (ulimit -n)";
+    case ENOMEM:
+        return "free some memory";
     case ENOSPC:
     case EDQUOT:
         return "free some space";

@@ -41,7 +41,7 @@ typedef struct Chat {
     XrEngine *engine;
     XrConversation conversation;
     XrRequest request; // what all turns have in common
-    int32_t stop_ids[XR_MAX_EOS], suppress[2];
+    int32_t stop_ids[XR_MAX_EOS];
     double load_seconds;
 } Chat;
 
@@ -86,6 +86,8 @@ static void make_request(Chat *chat) {
     chat->request.max_new_tokens = tokens_of(a, folder);
     chat->request.stop_ids = chat->stop_ids;
     chat->request.stop_id_count = folder->eos_count;
+    chat->request.suppress = chat->model->unspoken;
+    chat->request.suppress_count = chat->model->unspoken_count;
     chat->request.stop_strings = a->stop.items;
     chat->request.stop_string_count = a->stop.count;
     chat->request.think = (XrThinkLimits){
@@ -221,14 +223,7 @@ static bool obey(Chat *chat, const char *line, Pending *pictures) {
 
 static bool converse(Chat *chat, XrError *err) {
     if (!make_engine(chat, true, err)) return false;
-    // The next turn starts with the tokens of this one. A picture's token in an answer would stand
-    // for no picture there.
-    const XrConfig *config = &chat->model->model->config;
-    chat->suppress[0] = (int32_t)config->image_token;
-    chat->suppress[1] = (int32_t)config->video_token;
     chat->request.keep = true;
-    chat->request.suppress = chat->suppress;
-    chat->request.suppress_count = config->has_vision ? 2 : 0;
     XrChatTerminal *terminal = xr_chat_terminal_open();
     bool edited = xr_chat_terminal_is_edited(terminal), all_answered = true;
     if (edited) fprintf(stderr, "/help lists commands\n");

@@ -2,6 +2,7 @@
 #include "shared/cli/commands.h"
 #include "shared/cli/options.h"
 
+#include "shared/base/file.h"
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
 #include "shared/model/batch.h"
@@ -181,6 +182,17 @@ static bool run_model(const Arguments *a, const XrModel *model, const XrPrompt *
     return ok;
 }
 
+// Known before the model runs, which may take minutes: whether the results can be written.
+static bool can_write(const char *path, XrError *err) {
+    XrWriter writer;
+    if (xr_path_is_folder(path)) {
+        return xr_fail(err, XR_ERR_INPUT, "%s: is a folder, --out names a file", path);
+    }
+    if (!xr_writer_open(&writer, path, err)) return false;
+    xr_writer_abort(&writer);
+    return true;
+}
+
 static bool forward(const Arguments *a, XrBackend *b, XrError *err) {
     XrChatModelOptions options = {
         .weights = xr_weight_type(a->dtype),
@@ -193,7 +205,7 @@ static bool forward(const Arguments *a, XrBackend *b, XrError *err) {
     XrPrompt prompt = {0};
     XrBuffer notice = {0};
     Outputs outputs = {0};
-    bool ok = xr_json_read_file(&json, a->request, &XR_JSON_SMALL, err) &&
+    bool ok = can_write(a->out, err) && xr_json_read_file(&json, a->request, &XR_JSON_SMALL, err) &&
               xr_chat_model_open(&m, b, a->model, &options, &notice, err) &&
               prompt_from_request(&prompt, m, &json, err) &&
               run_model(a, m->model, &prompt, &outputs, err) &&

@@ -185,7 +185,7 @@ int xr_command_tokenize(int argc, char **argv) {
     const XrCommandLine line = {
         .usage = "xreasoner tokenize MODEL [--decode] [--chat] [--special] [--skip-special]",
         .description = "Reads a JSON string from each line of standard input and writes its token "
-                       "ids as a JSON array. Text is never read as control tokens unless "
+                       "ids as a JSON\narray. Text is never read as control tokens unless "
                        "--special is given.",
         .options = options,
         .option_count = XR_COUNT(options),

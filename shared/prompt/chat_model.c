@@ -39,6 +39,17 @@ static bool open_text(XrChatModel *m, const char *folder, XrBuffer *notice, XrEr
     return true;
 }
 
+static void list_unspoken(XrChatModel *m) {
+    const XrConfig *c = &m->model->config;
+    m->unspoken = xr_malloc(sizeof *m->unspoken * (size_t)c->vocab);
+    for (int32_t id = 0; id < c->vocab; id++) {
+        size_t bytes;
+        bool picture = c->has_vision && (id == c->image_token || id == c->video_token);
+        if (!picture && xr_tokenizer_bytes(m->tokenizer, id, &bytes)) continue;
+        m->unspoken[m->unspoken_count++] = id;
+    }
+}
+
 bool xr_chat_model_open(XrChatModel **out, XrBackend *backend, const char *folder,
                         const XrChatModelOptions *options, XrBuffer *notice, XrError *err) {
     XrChatModel *m = xr_calloc(1, sizeof *m);
@@ -46,7 +57,9 @@ bool xr_chat_model_open(XrChatModel **out, XrBackend *backend, const char *folde
         xr_model_open(&m->model, backend, folder, options->weights, options->check_finite, err) &&
         open_text(m, folder, notice, err) && open_processor(m, folder, options, notice, err) &&
         xr_generation_config_read(&m->generation, folder, &m->model->config, err);
-    if (!ok) {
+    if (ok) {
+        list_unspoken(m);
+    } else {
         xr_chat_model_close(m);
         m = NULL;
     }
@@ -60,5 +73,6 @@ void xr_chat_model_close(XrChatModel *m) {
     xr_tokenizer_free(m->tokenizer);
     xr_chat_template_free(&m->chat_template);
     xr_model_close(m->model);
+    free(m->unspoken);
     free(m);
 }

@@ -22,6 +22,11 @@ typedef struct XrChatModel {
     XrChatTemplate chat_template;
     XrImageProcessor processor;
     XrGenerationConfig generation;
+    // Ids that no response may have, ascending: those that the tokenizer has no token for (rows
+    // that only fill up the embedding) and the tokens that stand for pictures. For
+    // XrRequest.suppress.
+    int32_t *unspoken;
+    int unspoken_count;
 } XrChatModel;
 
 // Opens a folder on a backend, which must outlive it. `notice` receives a line for each thing that

@@ -44,11 +44,8 @@ bool xr_sampler_create(XrSampler *out, const XrChatModel *m, const XrRunConfig *
     for (int i = 0; i < m->generation.eos_count; i++) {
         out->stop[r->stop_id_count++] = (int32_t)m->generation.eos[i];
     }
-    const XrConfig *c = &m->model->config;
-    const int64_t pictures[] = {c->image_token, c->video_token};
-    for (size_t i = 0; c->has_vision && i < XR_COUNT(pictures); i++) {
-        if (pictures[i] >= 0) out->suppress[r->suppress_count++] = (int32_t)pictures[i];
-    }
+    r->suppress = m->unspoken;
+    r->suppress_count = m->unspoken_count;
     if (xr_engine_create(&out->engine, m->model, m->tokenizer, &settings, err)) return true;
     xr_sampler_free(out);
     return false;
@@ -101,7 +98,6 @@ static bool add_group(XrSampler *s, XrRolloutGroup *g, int samples, XrError *err
     memcpy(g->prompt, q->prompt, sizeof *g->prompt * (size_t)q->prompt_count);
     XrRequest request = s->request;
     request.stop_ids = s->stop;
-    request.suppress = s->suppress;
     request.id = g->number;
     request.prompt = g->prompt;
     request.prompt_count = g->prompt_count;

@@ -49,7 +49,6 @@ typedef struct XrSampler {
     XrEngine *engine;
     XrRequest request; // without prompt, id and lists
     int32_t stop[XR_MAX_EOS];
-    int32_t suppress[2]; // tokens that stand for pictures, which a response has none of
     const XrTokenizer *tokenizer;
     XrProgress *progress; // shows how many prompts are done, beside `done` of its units; or NULL
     int64_t done;
