@@ -40,16 +40,6 @@ bool xr_cuda_has(const char *operation);
 #define XR_CUDA_ABSENT_logprob XR_ABSENT
 #define XR_CUDA_ABSENT_logprob_backward XR_ABSENT
 
-// sampler
-#define XR_CUDA_ABSENT_sample XR_ABSENT
-
-// loss
-#define XR_CUDA_ABSENT_grpo_loss XR_ABSENT
-
-// optimizer
-#define XR_CUDA_ABSENT_squared_norm XR_ABSENT
-#define XR_CUDA_ABSENT_adamw XR_ABSENT
-
 // XR_CUDA_IS_ABSENT(name) is 1 or 0; XR_CUDA_IF_ABSENT(name, a, b) is a or b.
 #define XR_CUDA_SECOND(a, b, ...) b
 #define XR_CUDA_PICK(...) XR_CUDA_SECOND(__VA_ARGS__, 0, 0)

@@ -24,6 +24,7 @@ size_t xr_cuda_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head
 typedef enum XrScratch {
     XR_SCRATCH_PARTIAL, // partial sums, lists
     XR_SCRATCH_OPERAND, // a converted or aligned operand
+    XR_SCRATCH_LOGITS,  // logits of a block, what is known of its rows
     XR_SCRATCH_BLAS,    // cuBLASLt's workspace
     XR_SCRATCH_COUNT,
 } XrScratch;

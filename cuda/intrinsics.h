@@ -53,6 +53,12 @@ XR_DEVICE void xr_sync_warp() {
     __syncwarp();
 }
 
+// ---- sums of whole numbers in shared memory, which no order of threads changes ----
+
+XR_DEVICE void xr_atomic_add(unsigned long long *shared, unsigned long long x) {
+    atomicAdd(shared, x);
+}
+
 // ---- tensor cores (sm_80) ----
 
 XR_DEVICE uint32_t xr_shared_address(const void *shared) {

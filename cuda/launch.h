@@ -11,6 +11,8 @@
 #else
 
 #define XR_DEVICE static __device__ __forceinline__
+// A function of a struct that device code calls.
+#define XR_DEVICE_MEMBER __device__ __forceinline__
 // A kernel of at most `threads` threads a block: XR_KERNEL(256) add(float *x, int64_t n) {...}
 #define XR_KERNEL(threads) static __global__ void __launch_bounds__(threads)
 

@@ -25,6 +25,10 @@ static inline uint32_t xr_bpe_hash(int32_t left, int32_t right) {
     return (uint32_t)((pair * 0x9E3779B97F4A7C15u) >> 32);
 }
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // An empty table with room for `merges` rules; free with xr_bpe_table_free.
 void xr_bpe_table_create(XrBpeTable *table, int64_t merges);
 // Adds a rule; one with the same pair is replaced, as in tokenizers.
@@ -52,5 +56,9 @@ void xr_bpe_scratch_free(XrBpeScratch *scratch);
 // symbols and candidates passed over.
 int64_t xr_cpu_bpe_merge(const XrBpeTable *table, int64_t pieces, const int64_t *offsets,
                          int32_t *symbols, int32_t *counts, XrBpeScratch *scratch);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

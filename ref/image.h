@@ -7,6 +7,10 @@
 #include "shared/base/thread.h"
 #include "shared/image/resample.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // in [height, axis->in, 3] -> out [height, axis->out, 3]: each row resampled by the formula of
 // shared/image/resample.h. Fails only for want of memory.
 bool xr_cpu_resample_rows(uint8_t *out, const uint8_t *in, int height, const XrResampleAxis *axis,
@@ -27,5 +31,9 @@ typedef struct XrPatchLayout {
 // shared/image/preprocess.h; out = table[channel * 256 + byte].
 void xr_cpu_patchify(float *out, const uint8_t *rgb, const float *table,
                      const XrPatchLayout *layout, XrThreads *threads);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

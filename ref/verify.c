@@ -1,5 +1,7 @@
 #include "ref/verify.h"
 
+#include "ref/verify_kernels.h"
+
 #include "shared/base/error.h"
 
 // How an operation changes the height of the stack.
@@ -19,8 +21,7 @@ static int effect(int32_t op) {
     }
 }
 
-// A program must leave one value and never take more than there is; its caller built it.
-static void check(const XrVerifyBatch *b, int32_t most_op) {
+void xr_verify_check(const XrVerifyBatch *b, int32_t most_op) {
     for (int32_t p = 0; p < b->programs; p++) {
         int height = 0;
         for (int32_t i = b->begins[p]; i < b->begins[p + 1]; i++) {
@@ -41,7 +42,7 @@ static void check(const XrVerifyBatch *b, int32_t most_op) {
 }
 
 void xr_verify_real(const XrVerifyBatch *batch, const double *at, double *value, double *error) {
-    check(batch, XR_V_ABS);
+    xr_verify_check(batch, XR_V_ABS);
     const XrVerifyKernels *k = XR_CHOOSE_KERNELS(xr_verify_kernels);
     for (int32_t p = 0; p < batch->programs; p++)
         for (int32_t i = 0; i < batch->points; i += XR_VERIFY_BLOCK) {
@@ -53,7 +54,7 @@ void xr_verify_real(const XrVerifyBatch *batch, const double *at, double *value,
 
 void xr_verify_modular(const XrVerifyBatch *batch, int bits, const uint64_t *at, uint64_t *value) {
     XR_REQUIRE(bits == 31 || bits == 61, "verify: no field of 2^%d - 1 elements", bits);
-    check(batch, XR_V_POWER);
+    xr_verify_check(batch, XR_V_POWER);
     const XrVerifyKernels *k = XR_CHOOSE_KERNELS(xr_verify_kernels);
     for (int32_t p = 0; p < batch->programs; p++)
         for (int32_t i = 0; i < batch->points; i += XR_VERIFY_BLOCK) {

@@ -5,8 +5,6 @@
 #ifndef XR_REF_VERIFY_H
 #define XR_REF_VERIFY_H
 
-#include "ref/isa.h"
-
 #include <stdint.h>
 
 enum {
@@ -48,6 +46,10 @@ typedef struct XrVerifyBatch {
     const uint64_t *residues; // of the same constants
 } XrVerifyBatch;
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // at (points, variables) -> value, error (programs, points). `error` bounds the distance from the
 // exact value of the expression at exactly that point; it is infinite where nothing is known, and
 // both are NaN where the expression has no real value (logarithm or even root of a negative number,
@@ -60,14 +62,12 @@ void xr_verify_real(const XrVerifyBatch *batch, const double *at, double *value,
 #define XR_VERIFY_UNDEFINED UINT64_MAX
 void xr_verify_modular(const XrVerifyBatch *batch, int bits, const uint64_t *at, uint64_t *value);
 
-typedef struct XrVerifyKernels {
-    // One program at one block of points; `lanes` of them count.
-    void (*real)(const XrVerifyBatch *batch, int32_t program, const double *at, int lanes,
-                 double *value, double *error);
-    void (*modular)(const XrVerifyBatch *batch, int32_t program, int bits, const uint64_t *at,
-                    int lanes, uint64_t *value);
-} XrVerifyKernels;
+// Aborts where a program has an operation above `most_op`, takes more from the stack than there is,
+// or does not leave one value: its caller built it.
+void xr_verify_check(const XrVerifyBatch *batch, int32_t most_op);
 
-XR_DECLARE_KERNELS(XrVerifyKernels, xr_verify_kernels);
+#ifdef __cplusplus
+}
+#endif
 
 #endif

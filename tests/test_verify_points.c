@@ -2,7 +2,7 @@
 // ways of deciding equality of rational functions against each other on generated pairs.
 //
 //   test_verify_points 'never*' 1000000      as many pairs
-#include "ref/verify.h"
+#include "ref/verify_kernels.h"
 #include "shared/base/memory.h"
 #include "shared/verify/expr_program.h"
 #include "shared/verify/expr_rational.h"

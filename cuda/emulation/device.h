@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define XR_DEVICE static inline
+#define XR_DEVICE_MEMBER inline
 #define XR_KERNEL(threads) static void
 
 struct XrPlace3 {
@@ -173,6 +174,13 @@ static inline uint32_t xr_ballot(bool condition, XR_CALLER) {
 }
 static inline void xr_sync_warp(XR_CALLER) {
     xr_emulation_sync_warp(XR_HERE("sync_warp"));
+}
+
+// ---- atomics: threads run one at a time; the access is checked, but is no race ----
+
+void xr_emulation_atomic_add(unsigned long long *shared, unsigned long long x);
+static inline void xr_atomic_add(unsigned long long *shared, unsigned long long x) {
+    xr_emulation_atomic_add(shared, x);
 }
 
 // ---- tensor cores ----

@@ -259,6 +259,17 @@ void xr_emulation_end_block(void) {
 
 // ---- checking accesses ----
 
+void xr_emulation_atomic_add(unsigned long long *shared, unsigned long long x) {
+    const char *at = (const char *)shared;
+    size_t begin = (size_t)(at - arena), end = begin + sizeof *shared;
+    int i = 0;
+    while (i < array_count && !(begin >= arrays[i].begin && end <= arrays[i].end)) i++;
+    if (at < arena || i == array_count) {
+        xr_emulation_error("out of bounds: an atomic sum at no place of a shared array");
+    }
+    *shared += x;
+}
+
 #ifndef XR_EMULATION_CHECKED
 void xr_emulation_access(const void *address, size_t bytes, bool write) {
     (void)address, (void)bytes, (void)write;

@@ -7,9 +7,15 @@
 
 #include <stdint.h>
 
+#ifdef __CUDACC__
+#define XR_RNG_FUNCTION static inline __host__ __device__
+#else
+#define XR_RNG_FUNCTION static inline
+#endif
+
 // out[0..3] = Philox4x32-10 with key = seed and counter = (position low, position high, stream low,
 // stream high). `stream` names who draws (a request, a sample), `position` which draw it is.
-static inline void xr_philox(uint64_t seed, uint64_t stream, uint64_t position, uint32_t out[4]) {
+XR_RNG_FUNCTION void xr_philox(uint64_t seed, uint64_t stream, uint64_t position, uint32_t out[4]) {
     uint32_t c0 = (uint32_t)position, c1 = (uint32_t)(position >> 32);
     uint32_t c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -30,7 +36,7 @@ static inline void xr_philox(uint64_t seed, uint64_t stream, uint64_t position, 
 }
 
 // A float in [0, 1) of 24 random bits.
-static inline float xr_uniform(uint32_t bits) {
+XR_RNG_FUNCTION float xr_uniform(uint32_t bits) {
     return (float)(bits >> 8) * 0x1p-24f;
 }
 
