@@ -407,26 +407,69 @@ static void rules_on_long_responses(void **state) {
     }
 }
 
-// Values by Python 3.11's difflib, round and float.
-static void what_python_does(void **state) {
-    assert_true(xr_difflib_ratio(xr_span_of("abcd"), xr_span_of("bcde")) == 0.75);
-    assert_true(xr_difflib_ratio(xr_span_of(""), xr_span_of("")) == 1.0);
-    XrBuffer text = {0};
-    xr_py_round_text(2.675, 2, &text);
-    assert_string_equal(text.data, "2.67");
-    xr_buffer_clear(&text);
-    xr_py_round_text(3, 1, &text);
-    assert_string_equal(text.data, "3.0");
-    xr_buffer_clear(&text);
-    xr_py_round_text(1e22, 1, &text);
-    assert_string_equal(text.data, "1e+22");
-    xr_buffer_free(&text);
-    double value;
-    assert_true(xr_py_float(xr_span_of(" 1_000.5 "), &value) && value == 1000.5);
-    assert_false(xr_py_float(xr_span_of("0x10"), &value));
-    assert_false(xr_py_float(xr_span_of("1 000"), &value));
-    assert_true(xr_py_float(xr_span_of("Infinity"), &value));
-    assert_int_equal(xr_py_words(xr_span_of(" a b\n\tc ")), 3);
+// ---- golden/python_text.json: what Python gives ----
+
+static XrJson golden;
+
+static const cJSON *golden_rows(const char *name) {
+    XrError err;
+    if (!golden.root) {
+        assert_true(xr_json_read_file(&golden, xr_test_source("golden/python_text.json"),
+                                      &XR_JSON_SMALL, &err));
+    }
+    return cJSON_GetObjectItemCaseSensitive(golden.root, name);
+}
+
+static XrSpan cell(const cJSON *row, int index) {
+    return xr_span_of(cJSON_GetArrayItem(row, index)->valuestring);
+}
+
+static void ratios_of_python(void **state) {
+    const cJSON *row;
+    cJSON_ArrayForEach(row, golden_rows("ratios")) {
+        double expected = cJSON_GetArrayItem(row, 2)->valuedouble;
+        double ratio = xr_difflib_ratio(cell(row, 0), cell(row, 1));
+        if (ratio != expected) {
+            fail_msg("\"%s\" and \"%s\": %.17g, expected %.17g", cell(row, 0).data,
+                     cell(row, 1).data, ratio, expected);
+        }
+    }
+}
+
+static void numbers_of_python(void **state) {
+    const cJSON *row;
+    cJSON_ArrayForEach(row, golden_rows("rounds")) {
+        XrBuffer text = {0};
+        xr_py_round_text(cJSON_GetArrayItem(row, 0)->valuedouble,
+                         cJSON_GetArrayItem(row, 1)->valueint, &text);
+        assert_string_equal(text.data, cell(row, 2).data);
+        xr_buffer_free(&text);
+    }
+    cJSON_ArrayForEach(row, golden_rows("floats")) {
+        const cJSON *expected = cJSON_GetArrayItem(row, 1);
+        double value = 0;
+        bool read = xr_py_float(cell(row, 0), &value);
+        if (read != cJSON_IsString(expected)) fail_msg("\"%s\": %d", cell(row, 0).data, read);
+        double wanted = read ? strtod(expected->valuestring, NULL) : 0;
+        if (value != wanted && (value == value || wanted == wanted)) {
+            fail_msg("\"%s\": %.17g, expected %.17g", cell(row, 0).data, value, wanted);
+        }
+    }
+}
+
+static void strings_of_python(void **state) {
+    const cJSON *row;
+    cJSON_ArrayForEach(row, golden_rows("strips")) {
+        XrBuffer lower = {0};
+        xr_buffer_text(&lower, "");
+        XrSpan text = cell(row, 0), stripped = cell(row, 1);
+        assert_true(xr_span_equal(xr_py_strip(text), stripped));
+        xr_py_lower(text, &lower);
+        assert_string_equal(lower.data, cell(row, 2).data);
+        assert_int_equal(xr_py_words(text), cJSON_GetArrayItem(row, 3)->valueint);
+        xr_buffer_free(&lower);
+    }
+    xr_json_free(&golden);
 }
 
 int main(int argc, char **argv) {
@@ -445,7 +488,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(rule_of_mathvista),
         cmocka_unit_test(rule_of_mathvision),
         cmocka_unit_test(rules_on_long_responses),
-        cmocka_unit_test(what_python_does),
+        cmocka_unit_test(ratios_of_python),
+        cmocka_unit_test(numbers_of_python),
+        cmocka_unit_test(strings_of_python),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, start, stop);

@@ -1,7 +1,7 @@
 #include "shared/eval/difflib.h"
 
 #include "shared/base/memory.h"
-#include "shared/base/utf8.h"
+#include "shared/eval/python_text.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,18 +12,6 @@ typedef struct Matcher {
     bool *popular;       // by position in b: its character starts no block
     int *length, *other; // of the block that ends at each position of b, with one in front
 } Matcher;
-
-static uint32_t *characters(XrSpan text, int *count) {
-    uint32_t *out = xr_calloc(text.bytes + 1, sizeof *out);
-    *count = 0;
-    for (size_t at = 0; at < text.bytes;) {
-        int length = xr_utf8_decode(text.data + at, text.bytes - at, &out[*count]);
-        if (!length) out[*count] = 0xFFFD;
-        at += length ? (size_t)length : 1;
-        ++*count;
-    }
-    return out;
-}
 
 static int compare(const void *x, const void *y) {
     uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
@@ -86,9 +74,10 @@ static int64_t matching(Matcher *m, int alo, int ahi, int blo, int bhi) {
 }
 
 double xr_difflib_ratio(XrSpan a, XrSpan b) {
-    Matcher m = {0};
-    m.a = characters(a, &m.a_count);
-    m.b = characters(b, &m.b_count);
+    size_t a_count, b_count;
+    Matcher m = {.a = xr_py_characters(a, &a_count), .b = xr_py_characters(b, &b_count)};
+    m.a_count = (int)a_count;
+    m.b_count = (int)b_count;
     find_popular(&m);
     m.length = xr_calloc((size_t)m.b_count + 1, sizeof *m.length);
     m.other = xr_calloc((size_t)m.b_count + 1, sizeof *m.other);

@@ -1,7 +1,6 @@
 // MathVista's official rule. A language model takes the answer out of most responses; what a rule
 // does there, and how what was taken is scored, is here.
 #include "shared/base/memory.h"
-#include "shared/base/utf8.h"
 #include "shared/eval/official.h"
 #include "shared/eval/python_text.h"
 
@@ -11,21 +10,9 @@
 
 // ---- the edit distance of two texts, by characters ----
 
-static uint32_t *characters(XrSpan text, size_t *count) {
-    uint32_t *out = xr_calloc(text.bytes + 1, sizeof *out);
-    *count = 0;
-    for (size_t at = 0; at < text.bytes;) {
-        int length = xr_utf8_decode(text.data + at, text.bytes - at, &out[*count]);
-        if (!length) out[*count] = 0xFFFD;
-        at += length ? (size_t)length : 1;
-        ++*count;
-    }
-    return out;
-}
-
 static size_t edit_distance(XrSpan a, XrSpan b) {
     size_t m, n;
-    uint32_t *left = characters(a, &m), *right = characters(b, &n);
+    uint32_t *left = xr_py_characters(a, &m), *right = xr_py_characters(b, &n);
     size_t *row = xr_calloc(n + 1, sizeof *row);
     for (size_t j = 0; j <= n; j++) row[j] = j;
     for (size_t i = 0; i < m; i++) {

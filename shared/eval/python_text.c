@@ -1,5 +1,6 @@
 #include "shared/eval/python_text.h"
 
+#include "shared/base/memory.h"
 #include "shared/base/utf8.h"
 
 #include <math.h>
@@ -146,6 +147,13 @@ size_t xr_py_words(XrSpan text) {
     return count;
 }
 
+uint32_t *xr_py_characters(XrSpan text, size_t *count) {
+    uint32_t *out = xr_calloc(text.bytes + 1, sizeof *out);
+    *count = 0;
+    for (size_t at = 0; at < text.bytes; ++*count) at += decode(text, at, &out[*count]);
+    return out;
+}
+
 void xr_py_replace(XrBuffer *text, const char *from, const char *to) {
     size_t length = strlen(from), to_length = strlen(to);
     const char *next = text->length ? memmem(text->data, text->length, from, length) : NULL;
@@ -190,8 +198,10 @@ bool xr_py_float(XrSpan text, double *out) {
     bool digits = plain[strspn(plain, "+-0123456789.eE")] == '\0';
     if (!digits && !is_named_float(plain)) return false;
     char *end;
-    *out = strtod(plain, &end);
-    return end != plain && !*end;
+    double value = strtod(plain, &end);
+    if (end == plain || *end) return false;
+    *out = value;
+    return true;
 }
 
 double xr_py_round(double value, int places) {

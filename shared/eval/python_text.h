@@ -5,6 +5,8 @@
 #include "shared/base/buffer.h"
 #include "shared/verify/span.h"
 
+#include <stdint.h>
+
 // str.strip(), and str.strip(characters) for ASCII characters.
 XrSpan xr_py_strip(XrSpan text);
 XrSpan xr_py_strip_any(XrSpan text, const char *characters);
@@ -24,6 +26,8 @@ bool xr_py_contains(XrSpan text, XrSpan needle);
 XrSpan xr_py_after_last(XrSpan text, const char *mark);
 // The number of words, as of text.split().
 size_t xr_py_words(XrSpan text);
+// The characters of a text, as many as `*count`; bytes that are no character are U+FFFD. Free it.
+uint32_t *xr_py_characters(XrSpan text, size_t *count);
 // text.replace(from, to), in place.
 void xr_py_replace(XrBuffer *text, const char *from, const char *to);
 // float(text): false where Python raises. Underscores between digits are allowed, hexadecimal is
