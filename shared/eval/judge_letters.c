@@ -108,9 +108,8 @@ void xr_official_medxpertqa(const XrItem *item, XrSpan response, XrOfficialResul
     char cue[64];
     snprintf(cue, sizeof cue, "among A through %c, the answer is",
              'A' + (item->option_count ? item->option_count - 1 : 4));
-    XrSpan text = response, tail = xr_py_after_last(response, cue);
-    if (tail.bytes == response.bytes) tail = xr_py_after_last(response, " answer is ");
-    text = tail;
+    XrSpan text = xr_py_after_last(response, cue);
+    if (text.bytes == response.bytes) text = xr_py_after_last(response, " answer is ");
     for (size_t at = 0; at < text.bytes; at++) {
         char c = text.data[at];
         if (c >= 'A' && c < 'A' + item->option_count && xr_py_alone(text, at)) {

@@ -46,21 +46,17 @@ static bool ends(XrSpan text, const char *with) {
     return text.bytes >= length && memcmp(text.data + text.bytes - length, with, length) == 0;
 }
 
-// A response that ends in " X." or " (X)." or begins with "X" or "(X)" on a line is that letter.
+// A response that ends in " X." or " (X)." or begins with "X", "(X)" or "(X) X" on a line is that
+// letter.
 static void take_letter(XrBuffer *text) {
-    static const char *const closings[] = {" ?.", " (?)."};
-    static const char *const openings[] = {"?\n", "(?)\n", "(?) ?\n"};
-    for (char letter = 'A'; letter <= 'E'; letter++) {
+    for (int letter = 'A'; letter <= 'E'; letter++) {
+        const char c = (char)letter;
+        const char closings[][6] = {{' ', c, '.'}, {' ', '(', c, ')', '.'}};
+        const char openings[][7] = {{c, '\n'}, {'(', c, ')', '\n'}, {'(', c, ')', ' ', c, '\n'}};
         bool found = false;
-        char form[8];
-        for (size_t i = 0; i < 5; i++) {
-            strcpy(form, i < 2 ? closings[i] : openings[i - 2]);
-            for (char *c = form; *c; c++) {
-                if (*c == '?') *c = letter;
-            }
-            found |= i < 2 ? ends(span_of(text), form) : begins(span_of(text), form);
-        }
-        if (found) set(text, xr_span(&letter, 1));
+        for (size_t i = 0; i < XR_COUNT(closings); i++) found |= ends(span_of(text), closings[i]);
+        for (size_t i = 0; i < XR_COUNT(openings); i++) found |= begins(span_of(text), openings[i]);
+        if (found) set(text, xr_span(&c, 1));
     }
 }
 

@@ -17,11 +17,14 @@ static int option_count(const XrItem *item) {
     return item->option_count ? item->option_count : 4;
 }
 
+// A letter as the form has it, in `out`.
 static XrSpan form_of(char letter, Form form, char out[4]) {
-    static const char *const forms[] = {"(?)", " ? ", "? ", "?."};
-    strcpy(out, forms[form]);
-    *strchr(out, '?') = letter;
-    return xr_span_of(out);
+    static const char before[] = {'(', ' ', 0, 0}, after[] = {')', ' ', ' ', '.'};
+    size_t length = 0;
+    if (before[form]) out[length++] = before[form];
+    out[length++] = letter;
+    out[length++] = after[form];
+    return xr_span(out, length);
 }
 
 // Stripped of punctuation, one character after the other, and set between spaces.
