@@ -392,7 +392,7 @@ static void rules_on_long_responses(void **state) {
         for (size_t u = 0; u < XR_COUNT(units); u++) {
             XrBuffer text = {0};
             XrOfficialResult result = {0};
-            while (text.length < 300000) xr_buffer_text(&text, units[u]);
+            while (text.length < 40000) xr_buffer_text(&text, units[u]);
             xr_buffer_text(&text, ",");
             for (int64_t i = 0; i < items.count; i++) {
                 if (items.items[i].problem != XR_ITEM_USABLE) continue;
