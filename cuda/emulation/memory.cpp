@@ -319,7 +319,10 @@ static void touch(size_t at, bool write) {
         t->writer = (uint16_t)self;
         return;
     }
-    if (t->read_epoch != epoch) {
+    // Readers of this warp alone, before its last barrier, are covered by the new one.
+    bool covered =
+        !t->several_warps && t->reader / 32 == self / 32 && t->read_warp_epoch < warp_epoch;
+    if (t->read_epoch != epoch || covered) {
         t->several_readers = t->several_warps = false;
     } else if (t->reader != self) {
         t->several_readers = true;
