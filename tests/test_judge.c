@@ -175,24 +175,25 @@ static void verdicts_on_items(void **state) {
 }
 
 static void verdicts_on_typed_answers(void **state) {
-    load(
-        "mathvista",
-        "{\"pid\":\"1\",\"question\":\"Q\",\"image\":\"a.jpg\",\"precision\":1,\"answer\":\"1.2\","
-        "\"question_type\":\"free_form\",\"answer_type\":\"float\"}\n"
-        "{\"pid\":\"2\",\"question\":\"Q\",\"image\":\"a.jpg\",\"unit\":\"years\",\"answer\":\"8\","
-        "\"question_type\":\"free_form\",\"answer_type\":\"integer\"}\n"
-        "{\"pid\":\"3\",\"question\":\"Q\",\"image\":\"a.jpg\",\"answer\":\"[2014, 2016]\","
-        "\"question_type\":\"free_form\",\"answer_type\":\"list\"}\n"
-        "{\"pid\":\"4\",\"question\":\"Q\",\"image\":\"a.jpg\",\"choices\":[\"5 cm\",\"6 cm\",\"6 "
-        "cm\"],"
-        "\"answer\":\"6 cm\",\"question_type\":\"multi_choice\",\"answer_type\":\"text\"}\n");
+    load("mathvista",
+         "{\"pid\":\"1\",\"question\":\"Q\",\"image\":\"a.jpg\",\"precision\":1,\"answer\":\"1.2\","
+         "\"question_type\":\"free_form\",\"answer_type\":\"float\"}\n"
+         "{\"pid\":\"2\",\"question\":\"Q\",\"image\":\"a.jpg\",\"unit\":\"g\",\"answer\":\"8000\","
+         "\"question_type\":\"free_form\",\"answer_type\":\"integer\"}\n"
+         "{\"pid\":\"3\",\"question\":\"Q\",\"image\":\"a.jpg\",\"answer\":\"[2014, 2016]\","
+         "\"question_type\":\"free_form\",\"answer_type\":\"list\"}\n"
+         "{\"pid\":\"4\",\"question\":\"Q\",\"image\":\"a.jpg\",\"choices\":[\"5 cm\",\"6 cm\",\"6 "
+         "cm\"],"
+         "\"answer\":\"6 cm\",\"question_type\":\"multi_choice\",\"answer_type\":\"text\"}\n");
     check_ours(0, "<answer>1.2</answer>", 1, NULL);
     check_ours(0, "<answer>1.17</answer>", 1, NULL);
     check_ours(0, "<answer>1.25</answer>", 0, NULL);
     check_ours(0, "<answer>1.3</answer>", 0, NULL);
-    check_ours(1, "<answer>8</answer>", 1, NULL);
-    check_ours(1, "<answer>8 years</answer>", 1, NULL);
-    check_ours(1, "<answer>8.4</answer>", 0, NULL);
+    check_ours(1, "<answer>8000</answer>", 1, NULL);
+    check_ours(1, "<answer>8000 g</answer>", 1, NULL);
+    check_ours(1, "<answer>8 kg</answer>", 1, NULL);
+    check_ours(1, "<answer>8000 kg</answer>", 0, NULL);
+    check_ours(1, "<answer>8000.4</answer>", 0, NULL);
     check_ours(2, "<answer>[2014, 2016]</answer>", 1, NULL);
     check_ours(2, "<answer>[2014, 2017]</answer>", 0, NULL);
     check_ours(3, "<answer>B</answer>", 1, NULL);

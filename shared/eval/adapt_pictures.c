@@ -43,6 +43,17 @@ static bool mathvista_types(const XrRow *row, XrItem *item, XrError *err) {
             xr_row_wrong(row, "precision", "a number of decimal places", err));
 }
 
+// A published number stands in the question's unit, which an answer may name.
+static void open_golds(XrItem *item) {
+    item->kind = XR_ANSWER_TYPED;
+    xr_item_add_gold(item, item->published_gold);
+    if (!item->unit) return;
+    XrBuffer with_unit = {0};
+    xr_buffer_format(&with_unit, "%s %s", item->published_gold, item->unit);
+    xr_item_add_gold(item, with_unit.data);
+    xr_buffer_free(&with_unit);
+}
+
 static bool mathvista_convert(const XrRow *row, XrItem *item, XrError *err) {
     static const char *const ids[] = {"pid", NULL};
     XrBuffer text = {0};
@@ -63,8 +74,7 @@ static bool mathvista_convert(const XrRow *row, XrItem *item, XrError *err) {
     if (strcmp(item->question_type, "multi_choice") == 0) {
         xr_item_gold_option(item, item->published_gold);
     } else {
-        item->kind = XR_ANSWER_TYPED;
-        xr_item_add_gold(item, item->published_gold);
+        open_golds(item);
     }
     xr_buffer_text(&text, item->question_text);
     if (item->unit) xr_buffer_format(&text, " (Unit: %s)", item->unit);

@@ -84,6 +84,18 @@ static bool rounds_to_gold(const XrItem *item, const XrBuffer *extracted) {
     return !*end && fabs(rounded - round(gold * scale)) < 0.5;
 }
 
+// Whether an answer has letters outside LaTeX's commands: it names a unit, right or wrong.
+static bool names_unit(const XrBuffer *extracted) {
+    for (size_t i = 0; i < extracted->length; i++) {
+        if (extracted->data[i] == '\\') {
+            while (i + 1 < extracted->length && xr_is_letter(extracted->data[i + 1])) i++;
+        } else if (xr_is_letter(extracted->data[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void take_better(XrVerifyResult *out, XrVerifyResult *other) {
     if (!other->score) return;
     XrVerifyResult swap = *out;
@@ -94,6 +106,10 @@ static void take_better(XrVerifyResult *out, XrVerifyResult *other) {
 void xr_item_judge(XrJudge *judge, const XrItem *item, XrSpan response, XrVerifyResult *out) {
     XR_REQUIRE(item->gold_count > 0, "item %s has no gold answer to judge by", item->id);
     verify(judge, item, xr_span_of(item->golds[0]), response, true, out);
+    // Where the question has a unit, the second gold answer has it, and judges answers that name
+    // one.
+    bool unit = item->kind == XR_ANSWER_TYPED && item->unit && names_unit(&out->extracted);
+    if (unit) verify(judge, item, xr_span_of(item->golds[1]), response, true, out);
     for (int i = 1; i < item->gold_count && !out->score; i++) {
         verify(judge, item, xr_span_of(item->golds[i]), response, true, &judge->other);
         take_better(out, &judge->other);
