@@ -4,6 +4,7 @@
 #include "shared/base/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { LEAST_RUNS = 5, MOST_RUNS = 1000 };
@@ -25,6 +26,24 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+// The most memory that the process has held since the last call, in bytes; 0 where the system does
+// not say (Linux does, in /proc).
+static double peak_since_last_call(void) {
+    double kilobytes = 0;
+    char line[256];
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status)) {
+        if (strncmp(line, "VmHWM:", 6) == 0) kilobytes = strtod(line + 6, NULL);
+    }
+    if (status) fclose(status);
+    FILE *reset = fopen("/proc/self/clear_refs", "w");
+    if (reset) {
+        fputs("5", reset);
+        fclose(reset);
+    }
+    return 1024 * kilobytes;
+}
+
 static int by_size(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -33,6 +52,7 @@ static int by_size(const void *a, const void *b) {
 // Once to warm up, then until there are enough runs and enough time was spent.
 bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, XrError *err) {
     *result = (XrBenchResult){0};
+    peak_since_last_call();
     void *state = item->start(item, b, &result->work, err);
     if (!state) return xr_fail_in(err, "%s", item->name);
     item->run(state);
@@ -46,6 +66,7 @@ bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, 
         total += times[runs++];
     }
     item->finish(state);
+    result->peak_bytes = peak_since_last_call();
     qsort(times, (size_t)runs, sizeof *times, by_size);
     result->runs = runs;
     result->median = times[runs / 2];
@@ -65,8 +86,8 @@ void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick
     fprintf(out,
             "%d threads, %s kernels; the hardware reads %.1f GB/s and multiplies %.1f GFLOP/s\n\n",
             threads, isa, yardstick->bytes * 1e-9, yardstick->operations * 1e-9);
-    fprintf(out, "%-44s %5s %10s %10s %9s %5s %8s %5s  %s\n", "case", "runs", "median ms",
-            "least ms", "GFLOP/s", "peak", "GB/s", "read", "rate");
+    fprintf(out, "%-44s %5s %10s %10s %9s %5s %8s %5s %6s  %s\n", "case", "runs", "median ms",
+            "least ms", "GFLOP/s", "peak", "GB/s", "read", "MB", "rate");
 }
 
 static void print_json(FILE *out, const XrBenchCase *item, const XrBenchResult *r,
@@ -84,7 +105,7 @@ static void print_json(FILE *out, const XrBenchCase *item, const XrBenchResult *
     if (r->work.unit) {
         fprintf(out, ", \"%s_per_s\": %.5g", r->work.unit, r->work.units / r->median);
     }
-    fprintf(out, "}\n");
+    fprintf(out, ", \"peak_bytes\": %.0f}\n", r->peak_bytes);
 }
 
 void xr_bench_print(FILE *out, bool json, const XrBenchCase *item, const XrBenchResult *r,
@@ -105,6 +126,7 @@ void xr_bench_print(FILE *out, bool json, const XrBenchCase *item, const XrBench
     } else {
         fprintf(out, " %8s %5s", "", "");
     }
+    fprintf(out, " %6.0f", r->peak_bytes * 1e-6);
     if (r->work.unit) fprintf(out, "  %.1f %s/s", r->work.units / r->median, r->work.unit);
     fprintf(out, "\n");
 }

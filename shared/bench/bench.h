@@ -45,6 +45,7 @@ void xr_bench_list_free(XrBenchList *list);
 typedef struct XrBenchResult {
     int runs;
     double median, least; // seconds
+    double peak_bytes;    // memory of the process at its most, while the case ran; 0: not known
     XrBenchWork work;
 } XrBenchResult;
 
@@ -69,8 +70,10 @@ void xr_bench_verify(XrBenchList *list);
 void xr_bench_text(XrBenchList *list, const char *data);
 // Evaluation without a model, on the benchmarks of the data folder.
 void xr_bench_benchmark(XrBenchList *list, const char *data);
+void xr_bench_image(XrBenchList *list, const char *data); // its pictures
 // Whole jobs on a model's folder.
 void xr_bench_model(XrBenchList *list, const char *folder);
 void xr_bench_startup(XrBenchList *list, const char *folder);
+void xr_bench_train(XrBenchList *list, const char *folder);
 
 #endif

@@ -77,9 +77,9 @@ int xr_command_bench(int argc, char **argv) {
             "Times operations, and with --model whole jobs, whose names begin with FILTER or "
             "match\n"
             "it (with * and ?). Beside each result stand the parts of the hardware's best rates,\n"
-            "measured first, that it reaches. Cases tokenizer/* and benchmark/* need the folder "
-            "of\n"
-            "real data that the environment variable XR_DATA_DIR names.",
+            "measured first, that it reaches, and the most memory that the program held (MB).\n"
+            "Cases tokenizer/*, image/* and benchmark/* need the folder of real data that the\n"
+            "environment variable XR_DATA_DIR names.",
         .options = options,
         .option_count = (int)XR_COUNT(options),
         .least_arguments = 0,
@@ -96,8 +96,10 @@ int xr_command_bench(int argc, char **argv) {
     const char *data = getenv("XR_DATA_DIR");
     if (data && *data) xr_bench_text(&list, data);
     if (data && *data) xr_bench_benchmark(&list, data);
+    if (data && *data) xr_bench_image(&list, data);
     if (args.model) xr_bench_model(&list, args.model);
     if (args.model) xr_bench_startup(&list, args.model);
+    if (args.model) xr_bench_train(&list, args.model);
     int code = 0;
     if (select_cases(&list, args.filter) == 0) {
         fprintf(stderr, "xreasoner bench: no case matches %s; --list names them%s\n", args.filter,

@@ -86,6 +86,7 @@ typedef struct Sums {
     double loss, entropy; // of -log p, of the distributions' entropies
     double correct;       // targets that are the most probable token
     double targets, tokens;
+    double data_seconds; // this rank's, of rendering and packing rows
 } Sums;
 
 static void add_sums(XrTrainPass *pass, const Micro *m, Sums *sums) {
@@ -108,9 +109,11 @@ static void add_sums(XrTrainPass *pass, const Micro *m, Sums *sums) {
 static bool run_micro(Sft *s, const XrSftData *data, const int64_t *order, int64_t count,
                       double share, Sums *sums, XrError *err) {
     Micro m;
-    bool ok = micro_read(&m, data, order, count, err) &&
-              xr_train_pass_forward(&s->pass, m.packed, (int)m.count, m.rows, m.targets,
-                                    m.target_count, 1, true, err);
+    double started = xr_seconds();
+    bool ok = micro_read(&m, data, order, count, err);
+    sums->data_seconds += xr_seconds() - started;
+    ok = ok && xr_train_pass_forward(&s->pass, m.packed, (int)m.count, m.rows, m.targets,
+                                     m.target_count, 1, true, err);
     if (ok) add_sums(&s->pass, &m, sums);
     if (ok && share > 0) {
         float *gradient = xr_malloc(sizeof *gradient * ((size_t)m.target_count + 1));
@@ -126,7 +129,7 @@ static bool run_micro(Sft *s, const XrSftData *data, const int64_t *order, int64
 static bool sum_over_ranks(Sft *s, Sums *sums, XrError *err) {
     double values[] = {sums->loss, sums->entropy, sums->correct, sums->targets, sums->tokens};
     if (!s->options->comm->sum_f64(s->options->comm, values, XR_COUNT(values), err)) return false;
-    *sums = (Sums){values[0], values[1], values[2], values[3], values[4]};
+    *sums = (Sums){values[0], values[1], values[2], values[3], values[4], sums->data_seconds};
     return true;
 }
 
@@ -175,6 +178,7 @@ static bool log_step(Sft *s, const Sums *sums, double grad_norm, double rate, do
     xr_metrics_whole(&m, "num_target_tokens", (int64_t)sums->targets);
     xr_metrics_whole(&m, "skipped_steps", s->state.skipped);
     xr_metrics_real(&m, "tokens_per_second", sums->tokens / seconds);
+    xr_metrics_real(&m, "time/data", sums->data_seconds);
     xr_metrics_real(&m, "time/step", seconds);
     bool ok = xr_metrics_write(&m, &s->metrics, err);
     xr_metrics_free(&m);
