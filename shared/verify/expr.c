@@ -2,6 +2,7 @@
 
 #include "shared/base/memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLOCK = 1 << 16, TOTAL = 16 << 20 };

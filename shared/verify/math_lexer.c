@@ -8,6 +8,7 @@
 #include "shared/verify/unit_table.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Lexer {

@@ -3,6 +3,8 @@
 
 #include "shared/base/memory.h"
 
+#include <stdlib.h>
+
 enum { USES = 400, NODES = 150, DEGREE = 64, OTHERS = 10 };
 
 static bool build(XrMath *math, ca_t out, const XrExpr *node);

@@ -4,6 +4,7 @@
 #include "shared/verify/math_lexer.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool digit_at(const XrTokens *t, size_t at) {
