@@ -160,9 +160,9 @@ static bool answer_once(Chat *chat, const char *prompt, size_t bytes, XrError *e
 
 static const char HELP[] = "/image FILE  show a picture with the next message\n"
                            "/reset       start anew\n"
-                           "/quit        end (so do Ctrl-D, and Ctrl-C while nothing is written)\n"
+                           "/quit        end (so do Ctrl-D, and Ctrl-C on an empty line)\n"
                            "/help        this text\n"
-                           "Ctrl-C stops an answer.\n";
+                           "Ctrl-C stops an answer, or gives up a line.\n";
 
 typedef struct Pending {
     char **items;

@@ -51,6 +51,11 @@ bool xr_chat_terminal_is_edited(const XrChatTerminal *t) {
     return t->editor != NULL;
 }
 
+static bool line_begun(EditLine *editor) {
+    const LineInfo *line = el_line(editor);
+    return line->lastchar > line->buffer;
+}
+
 int xr_chat_terminal_read(XrChatTerminal *t, XrBuffer *line, XrError *err) {
     if (!t->editor) {
         int got = xr_read_line(stdin, MOST_LINE, line, err);
@@ -62,6 +67,11 @@ int xr_chat_terminal_read(XrChatTerminal *t, XrBuffer *line, XrError *err) {
     }
     int count = 0;
     const char *text = el_gets(t->editor, &count);
+    while (xr_interrupted() && line_begun(t->editor)) { // Ctrl-C gives up the line
+        fputc('\n', stdout);
+        xr_interrupt_clear();
+        text = el_gets(t->editor, &count);
+    }
     if (!text || count <= 0 || xr_interrupted()) {
         fputc('\n', stdout);
         return 0;
