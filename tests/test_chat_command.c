@@ -245,7 +245,7 @@ static void stop_string_ends_the_answer(void **state) {
 static void conversation_over_a_pipe(void **state) {
     XrJson turns[4] = {0};
     const char *input = "Hello there, how are you today?\r\n"
-                        "/image golden/images/b.png\n\nWhat is it?\n"
+                        "/image \"golden/images/b.png\" \n\nWhat is it?\n"
                         "/nonsense\n/reset\n"
                         "Hello there, how are you today?\n"
                         "/quit\nnever read\n";
@@ -262,10 +262,15 @@ static void conversation_over_a_pipe(void **state) {
 
 static void conversation_goes_on_after_a_mistake(void **state) {
     XrBuffer out = {0}, messages = {0};
-    const char *input = "/image golden/README.md\nWhat is it?\n/image nowhere.png\nHello\n";
+    const char *input =
+        "/image golden/README.md\nWhat is it?\n/image nowhere.png\n/image\n/image golden\n"
+        "/image ~/nowhere.png\nHello\n";
     assert_int_equal(run(TINY, "--max-new-tokens 3", input, &out, &messages), 1);
     assert_non_null(strstr(messages.data, "README.md"));
     assert_non_null(strstr(messages.data, "nowhere.png: cannot be read"));
+    assert_non_null(strstr(messages.data, "which file?"));
+    assert_non_null(strstr(messages.data, "golden: cannot be read"));
+    assert_null(strstr(messages.data, "~/nowhere.png"));
     assert_non_null(strstr(messages.data, "a message was not answered"));
     assert_true(out.length > 1);
     xr_buffer_free(&out);

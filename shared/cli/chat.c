@@ -201,6 +201,32 @@ static bool take_turn(Chat *chat, const XrBuffer *line, Pending *pictures) {
     return response != NULL;
 }
 
+// The path that a person typed, to be freed: without blanks around it and quotes, with which
+// terminals paste dropped files, and with ~ for the home folder.
+static char *typed_path(const char *text) {
+    text += strspn(text, " \t");
+    size_t length = strlen(text);
+    while (length && strchr(" \t", text[length - 1])) length--;
+    bool quoted = length > 1 && strchr("'\"", text[0]) && text[length - 1] == text[0];
+    char *path = xr_strndup(text + quoted, length - (quoted ? 2 : 0));
+    const char *home = getenv("HOME");
+    if (quoted || strncmp(path, "~/", 2) != 0 || !home) return path;
+    char *full = xr_path_join(home, path + 2);
+    free(path);
+    return full;
+}
+
+static void take_image(const char *text, Pending *pictures) {
+    char *path = typed_path(text);
+    if (!*path)
+        fputs("xreasoner: which file? /image FILE\n", stderr);
+    else if (xr_path_is_folder(path) || access(path, R_OK) != 0)
+        fprintf(stderr, "xreasoner: %s: cannot be read\n", xr_utf8_shown(path));
+    else
+        add_pending(pictures, path);
+    free(path);
+}
+
 // Carries out a line that starts with '/'; false ends the conversation.
 static bool obey(Chat *chat, const char *line, Pending *pictures) {
     if (strcmp(line, "/quit") == 0 || strcmp(line, "/exit") == 0) return false;
@@ -209,12 +235,8 @@ static bool obey(Chat *chat, const char *line, Pending *pictures) {
     } else if (strcmp(line, "/reset") == 0) {
         xr_conversation_cut(&chat->conversation, 0, 0);
         clear_pending(pictures);
-    } else if (strncmp(line, "/image ", 7) == 0) {
-        const char *path = line + 7 + strspn(line + 7, " ");
-        if (access(path, R_OK) == 0)
-            add_pending(pictures, path);
-        else
-            fprintf(stderr, "xreasoner: %s: cannot be read\n", xr_utf8_shown(path));
+    } else if (strncmp(line, "/image", 6) == 0 && strchr(" \t", line[6])) {
+        take_image(line + 6, pictures);
     } else {
         fprintf(stderr, "xreasoner: unknown command %s; /help lists them\n", xr_utf8_shown(line));
     }
