@@ -7,12 +7,14 @@
 #if __FLINT_RELEASE >= 30000
 #include <flint/acb.h>
 #include <flint/acb_calc.h>
+#include <flint/acb_mat.h>
 #include <flint/arb.h>
 #include <flint/arb_hypgeom.h>
 #include <flint/ca.h>
 #else
 #include <acb.h>
 #include <acb_calc.h>
+#include <acb_mat.h>
 #include <arb.h>
 #include <arb_hypgeom.h>
 #include <calcium/ca.h>
