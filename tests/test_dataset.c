@@ -74,10 +74,19 @@ static const Case CASES[] = {
      "{\"system\": \"s\", \"conversations\": [{\"from\": \"human\", \"value\": \"u\"}, {\"from\": "
      "\"gpt\", \"value\": \"a\"}]}",
      "auto", "openthoughts|system: s|user: u|assistant: a", NULL, NULL},
-    {"openthoughts, thought without end",
+    {"openthoughts, a user who speaks of markers",
+     "{\"conversations\": [{\"from\": \"user\", \"value\": \"What is <|begin_of_thought|>?\"}, "
+     "{\"from\": \"assistant\", \"value\": \"A mark.\"}]}",
+     "auto", "openthoughts|user: What is <|begin_of_thought|>?|assistant: A mark.", NULL, NULL},
+    {"openthoughts, two answers",
      "{\"system\": \"s\", \"conversations\": [{\"from\": \"user\", \"value\": \"u\"}, {\"from\": "
-     "\"assistant\", \"value\": \"<|begin_of_thought|> no end\"}]}",
-     "auto", "openthoughts|user: Q: u|assistant: <|begin_of_thought|> no end", NULL, NULL},
+     "\"assistant\", \"value\": \"a\"}, {\"from\": \"user\", \"value\": \"v\"}, {\"from\": "
+     "\"assistant\", \"value\": \"<|begin_of_thought|>t<|end_of_thought|>"
+     "<|begin_of_solution|>b<|end_of_solution|>\\n\"}]}",
+     "auto",
+     "openthoughts|user: u|assistant: a|user: v|assistant: <think>\nt\n</think>\n<answer> b "
+     "</answer>",
+     NULL, NULL},
     {"gsm8k",
      "{\"question\": \"How many?\", \"answer\": \"48/2=<<48/2=24>>24 clips.\\nSo 72.\\n#### 72\"}",
      "auto",
@@ -162,6 +171,11 @@ static void expect_bad(const char *text, size_t bytes, const char *format_name, 
     free(path);
 }
 
+// A row of OpenThoughts with this answer.
+#define THOUGHT(answer)                                                                            \
+    "{\"conversations\": [{\"from\": \"user\", \"value\": \"u\"}, {\"from\": \"assistant\", "      \
+    "\"value\": \"" answer "\"}]}"
+
 static void refuses(void **state) {
     const struct {
         const char *text, *format, *part;
@@ -189,6 +203,20 @@ static void refuses(void **state) {
         {"{\"conversations\": []}", "openthoughts", "conversations"},
         {"{\"conversations\": [{\"from\": \"user\"}]}", "openthoughts", "conversations"},
         {"{\"conversations\": [7]}", "openthoughts", "conversations"},
+        {THOUGHT("<|begin_of_thought|> no end"), "auto", "nothing outside"},
+        {THOUGHT("<|begin_of_thought|>t<|end_of_thought|>"), "auto", "nothing outside"},
+        {THOUGHT("<|begin_of_solution|>s<|end_of_solution|>"), "auto", "nothing outside"},
+        {THOUGHT("<|begin_of_thought|>t<|end_of_thought|><|begin_of_solution|>s"), "auto",
+         "nothing outside"},
+        {THOUGHT("Well, <|begin_of_thought|>t<|end_of_thought|><|begin_of_solution|>s"
+                 "<|end_of_solution|>"),
+         "auto", "nothing outside"},
+        {THOUGHT("<|begin_of_thought|>t<|end_of_thought|> lost <|begin_of_solution|>s"
+                 "<|end_of_solution|>"),
+         "auto", "nothing outside"},
+        {THOUGHT("<|begin_of_thought|>t<|end_of_thought|><|begin_of_solution|>s"
+                 "<|end_of_solution|> lost"),
+         "auto", "nothing outside"},
         {"{}", "gsm8k", "answer"},
         {"{\"question\": \"q\", \"answer\": \"no number\"}", "gsm8k", "####"},
         {"{\"question\": 1, \"answer\": \"x\\n#### 2\"}", "gsm8k", "question"},

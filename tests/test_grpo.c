@@ -57,25 +57,9 @@ static char *run(const char *model, const char *replay, const char *const *setti
     return folder;
 }
 
-static void same_file(const char *a, const char *b, const char *name, bool same) {
-    XrBuffer one = {0}, other = {0};
-    xr_test_read(&one, a, name);
-    xr_test_read(&other, b, name);
-    bool equal = one.length == other.length && memcmp(one.data, other.data, one.length) == 0;
-    if (equal != same) fail_msg("%s: %s in %s and %s", name, same ? "differs" : "equal", a, b);
-    xr_buffer_free(&one);
-    xr_buffer_free(&other);
-}
-
 static void same_runs(const char *a, const char *b) {
-    XrBuffer one = {0}, other = {0};
-    xr_test_metrics(&one, a);
-    xr_test_metrics(&other, b);
-    assert_string_equal(one.data, other.data);
-    same_file(a, b, "samples.jsonl", true);
-    same_file(a, b, "model/model.safetensors", true);
-    xr_buffer_free(&one);
-    xr_buffer_free(&other);
+    static const char *const files[] = {"samples.jsonl", "model/model.safetensors", NULL};
+    xr_test_same_runs(a, b, files);
 }
 
 // ---- replayed steps against PyTorch ----
@@ -94,25 +78,6 @@ static void near(const char *what, int step, double actual, double expected) {
     if (fabs(actual - expected) > TOLERANCE * fmax(fabs(expected), 1e-2)) {
         fail_msg("%s of step %d: %.9g, PyTorch has %.9g", what, step, actual, expected);
     }
-}
-
-static void compare_weights(const XrGolden *golden, const char *folder) {
-    char *path = xr_path_join(folder, "model");
-    XrSafetensors *files;
-    XrError err;
-    if (!xr_safetensors_open(&files, path, &err)) fail_msg("%s", err.message);
-    int compared = 0;
-    for (int i = 0; i < xr_safetensors_count(golden->files); i++) {
-        const char *name = xr_safetensors_at(golden->files, i)->name;
-        if (strncmp(name, "after.", 6) != 0) continue;
-        XrTensor expected = xr_golden_tensor(golden, name, XR_F32), actual;
-        assert_true(xr_safetensors_need(files, name + 6, XR_F32, -1, NULL, &actual, &err));
-        xr_assert_close(name, &actual, &expected, TOLERANCE);
-        compared++;
-    }
-    assert_true(compared > 10);
-    xr_safetensors_close(files);
-    free(path);
 }
 
 static void replayed_as_pytorch(void **state) {
@@ -134,10 +99,59 @@ static void replayed_as_pytorch(void **state) {
         assert_true(xr_test_metric(folder, 1, "kl") == 0);
         free(folder);
         folder = replay(micros[m], "max_steps=1", 1);
-        compare_weights(&golden, folder);
+        xr_test_weights(&golden, folder, TOLERANCE);
         free(folder);
     }
     xr_golden_close(&golden);
+}
+
+// The first moments after one step, which are its gradient times 1 - beta1, of all parameters.
+static float *first_moments(const char *folder, size_t *count) {
+    char *path = xr_path_join(folder, "checkpoint-1/exp_avg-00000-of-00001.safetensors");
+    XrSafetensors *files;
+    XrError err;
+    if (!xr_safetensors_open(&files, path, &err)) fail_msg("%s", err.message);
+    XrBuffer all = {0};
+    for (int i = 0; i < xr_safetensors_count(files); i++) {
+        const XrStored *t = xr_safetensors_at(files, i);
+        assert_int_equal(t->dtype, XR_F32);
+        xr_buffer_append(&all, t->bytes, t->byte_count);
+    }
+    *count = all.length / sizeof(float);
+    xr_safetensors_close(files);
+    free(path);
+    return (float *)(void *)all.data;
+}
+
+static float *gradient_of(const char *micro, const char *loss_type, size_t *count) {
+    const char *const more[] = {micro,          loss_type,         "max_steps=1",
+                                "save_steps=1", "max_grad_norm=0", NULL};
+    char *folder = run("text_only", xr_test_source("golden/grpo/samples.jsonl"), REPLAY, more, 2);
+    float *moments = first_moments(folder, count);
+    free(folder);
+    return moments;
+}
+
+// Twelve responses at a time, or five, or one: one gradient, but for verl's mean of micro-batches.
+static void any_split(void **state) {
+    const char *const types[] = {"loss_type=dapo", "loss_type=grpo", "loss_type=dr_grpo",
+                                 "loss_type=verl_token_mean"};
+    const char *const micros[] = {"per_device_train_batch_size=5", "per_device_train_batch_size=1"};
+    for (size_t t = 0; t < XR_COUNT(types); t++) {
+        size_t count, same;
+        float *whole = gradient_of("per_device_train_batch_size=12", types[t], &count);
+        for (size_t m = 0; m < XR_COUNT(micros); m++) {
+            float *parts = gradient_of(micros[m], types[t], &same);
+            assert_int_equal(same, count);
+            double error = xr_relative_error(parts, whole, count);
+            bool verl = strstr(types[t], "verl") != NULL;
+            if (verl ? error < 1e-3 : !(error <= 1e-6)) {
+                fail_msg("%s, %s: relative error %.3g", types[t], micros[m], error);
+            }
+            free(parts);
+        }
+        free(whole);
+    }
 }
 
 // Without recorded log-probabilities the trainer's own take their place, and the ratio is 1.
@@ -227,11 +241,19 @@ static void trainer_is_sampler(void **state) {
 static void same_for_any_threads(void **state) {
     char *one = sample("text_only", "max_steps=3", NULL, 1);
     char *three = sample("text_only", "max_steps=3", "max_batch_sequences=64", 3);
+    char *kept = sample("text_only", "max_steps=3", "gradient_checkpointing=false", 2);
     char *other = sample("text_only", "max_steps=3", "seed=7", 1);
+    XrBuffer a = {0}, b = {0};
     same_runs(one, three);
-    same_file(one, other, "samples.jsonl", false);
+    same_runs(one, kept);
+    xr_test_read(&a, one, "samples.jsonl");
+    xr_test_read(&b, other, "samples.jsonl");
+    assert_string_not_equal(a.data, b.data);
+    xr_buffer_free(&a);
+    xr_buffer_free(&b);
     free(one);
     free(three);
+    free(kept);
     free(other);
 }
 
@@ -247,8 +269,8 @@ static void replays_itself(void **state) {
                         xr_test_metric(again, step, keys[i]));
         }
     }
-    same_file(first, again, "samples.jsonl", true);
-    same_file(first, again, "model/model.safetensors", true);
+    xr_test_same_file(first, again, "samples.jsonl");
+    xr_test_same_file(first, again, "model/model.safetensors");
     free(first);
     free(again);
     free(path);
@@ -394,12 +416,77 @@ static void refuses_data(void **state) {
     }
 }
 
+// Rows that cannot be sampled for are counted and named, with the reason.
+static void loses_rows(void **state) {
+    char *path =
+        written("{\"question\": \"7?\", \"answer\": 7}\n{\"question\": [], \"answer\": 1}\n"
+                "{\"question\": \"8?\", \"answer\": 8, \"image\": \"a.png\"}\n"
+                "{\"question\": \"9?\", \"answer\": 9, \"id\": 9");
+    char setting[256];
+    XrBuffer lost = {0}, summary = {0};
+    snprintf(setting, sizeof setting, "train_dataset=%s", path);
+    const char *more[] = {setting, "max_steps=1", "invalid_rows=drop", NULL};
+    char *folder = run("text_only", NULL, SAMPLED, more, 2);
+    xr_test_read(&lost, folder, "lost_rows.jsonl");
+    const char *const parts[] = {
+        "\"line\": 2, \"row\": 1, \"what\": \"invalid\", \"why\": ",
+        "\"line\": 3, \"row\": 2, \"what\": \"invalid\", \"why\": ", "pictures",
+        "\"line\": 4, \"row\": 3, \"what\": \"invalid\", \"why\": "};
+    for (size_t i = 0; i < XR_COUNT(parts); i++) {
+        if (!strstr(lost.data, parts[i])) fail_msg("\"%s\" is not in %s", parts[i], lost.data);
+    }
+    xr_test_read(&summary, folder, "summary.json");
+    assert_non_null(strstr(summary.data, "\"questions\": 1"));
+    assert_non_null(strstr(summary.data, "\"rows_invalid\": 3"));
+    xr_buffer_free(&lost);
+    xr_buffer_free(&summary);
+    free(folder);
+    free(path);
+}
+
+// What the metrics say of responses is what samples.jsonl says of them one by one.
+static void counts_responses(void **state) {
+    char *folder = sample("text_only", "max_steps=1", "repetition_penalty=1.1", 2);
+    XrBuffer text = {0};
+    double count = 0, truncated = 0, forced = 0, longest = 0, tokens = 0, score = 0, different = 0;
+    xr_test_read(&text, folder, "samples.jsonl");
+    for (char *at = text.data, *end; (end = strchr(at, '\n')); at = end + 1) {
+        *end = '\0';
+        cJSON *line = cJSON_Parse(at);
+        int length = cJSON_GetArraySize(cJSON_GetObjectItem(line, "token_ids"));
+        bool cut = cJSON_IsTrue(cJSON_GetObjectItem(line, "truncated"));
+        count++;
+        truncated += cut;
+        forced += cJSON_GetArraySize(cJSON_GetObjectItem(line, "forced")) > 0;
+        longest = cut ? longest : fmax(longest, length);
+        tokens += cut ? 0 : length;
+        score += cJSON_GetObjectItem(line, "score")->valuedouble;
+        different += !strcmp(cJSON_GetObjectItem(line, "verdict")->valuestring, "different");
+        cJSON_Delete(line);
+    }
+    assert_true(count == 24 && truncated > 0 && truncated < count && forced > 0);
+    const struct {
+        const char *key;
+        double value;
+    } wanted[] = {{"completions/clipped_ratio", truncated / count},
+                  {"completions/forced_exit_ratio", forced / count},
+                  {"completions/mean_terminated_length", tokens / (count - truncated)},
+                  {"completions/max_terminated_length", longest},
+                  {"rewards/verifier/mean", score / count},
+                  {"verdict/different", different}};
+    for (size_t i = 0; i < XR_COUNT(wanted); i++)
+        near(wanted[i].key, 1, xr_test_metric(folder, 1, wanted[i].key), wanted[i].value);
+    xr_buffer_free(&text);
+    free(folder);
+}
+
 #define SAMPLER_TEST(model)                                                                        \
     { "trainer_is_sampler/" #model, trainer_is_sampler, NULL, NULL, (void *)#model }
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replayed_as_pytorch),
+        cmocka_unit_test(any_split),
         cmocka_unit_test(replayed_without_logprobs),
         SAMPLER_TEST(text_only),
         SAMPLER_TEST(gqa2_tied),
@@ -414,6 +501,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(refuses_settings),
         cmocka_unit_test(refuses_recordings),
         cmocka_unit_test(refuses_data),
+        cmocka_unit_test(loses_rows),
+        cmocka_unit_test(counts_responses),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

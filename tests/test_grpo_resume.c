@@ -36,7 +36,7 @@ static char *make_questions(void) {
 
 // Twelve steps, two of each batch, a checkpoint after every third or the batch's end that follows
 // it.
-static pid_t start(const char *folder, bool resume) {
+static pid_t start_limited(const char *folder, bool resume, int64_t limit) {
     char *output = setting("output_dir", folder), *data = make_questions();
     char *model = setting("model_name_or_path", xr_test_source("golden/models/text_only"));
     const char *const arguments[] = {"grpo",
@@ -60,11 +60,15 @@ static pid_t start(const char *folder, bool resume) {
                                      "save_steps=3",
                                      resume ? "--resume" : NULL,
                                      NULL};
-    pid_t child = xr_test_start(arguments);
+    pid_t child = xr_test_start_limited(arguments, limit);
     free(output);
     free(model);
     free(data);
     return child;
+}
+
+static pid_t start(const char *folder, bool resume) {
+    return start_limited(folder, resume, 0);
 }
 
 static void same_runs(const char *a, const char *b) {
@@ -74,14 +78,9 @@ static void same_runs(const char *a, const char *b) {
         "checkpoint-12/weights-00000-of-00001.safetensors",
         "checkpoint-12/exp_avg-00000-of-00001.safetensors",
         "checkpoint-12/exp_avg_sq-00000-of-00001.safetensors",
+        NULL,
     };
-    for (size_t i = 0; i < XR_COUNT(files); i++) xr_test_same_file(a, b, files[i]);
-    XrBuffer one = {0}, other = {0};
-    xr_test_metrics(&one, a);
-    xr_test_metrics(&other, b);
-    assert_string_equal(one.data, other.data);
-    xr_buffer_free(&one);
-    xr_buffer_free(&other);
+    xr_test_same_runs(a, b, files);
 }
 
 static char *whole_run(double *seconds) {
@@ -135,10 +134,7 @@ static void interrupt_saves(void **state) {
     const char *whole = whole_run(&seconds);
     char *folder = xr_path_join(xr_test_scratch(), "ctrl-c");
     pid_t child = start(folder, false);
-    double deadline = xr_test_now() + 60;
-    while (!xr_test_holds(folder, "checkpoint-4") && xr_test_now() < deadline) {
-        xr_test_pause(0.001);
-    }
+    xr_test_wait_for(folder, "checkpoint-4");
     kill(child, SIGINT);
     int code = xr_test_wait(child);
     if (code != 0) { // 0: it had just ended
@@ -150,10 +146,32 @@ static void interrupt_saves(void **state) {
     free(folder);
 }
 
+// The run ends with an error, the checkpoint before stays, and the run can go on.
+static void disk_full(void **state) {
+    enum { MOST_BYTES = 100000 }; // less than a file of weights
+    double seconds;
+    const char *whole = whole_run(&seconds);
+    char *folder = xr_path_join(xr_test_scratch(), "full");
+    pid_t child = start(folder, false);
+    xr_test_wait_for(folder, "checkpoint-4");
+    kill(child, SIGKILL);
+    if (xr_test_wait(child) != 0) { // 0: it had just ended
+        bool later = xr_test_holds(folder, "checkpoint-6");
+        int code = xr_test_wait(start_limited(folder, true, MOST_BYTES));
+        assert_int_equal(code, 1);
+        xr_test_log_has("checkpoint at step");
+        assert_true(xr_test_holds(folder, later ? "checkpoint-6" : "checkpoint-4"));
+        assert_int_equal(xr_test_wait(start(folder, true)), 0);
+    }
+    same_runs(whole, folder);
+    free(folder);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_any_moment),
         cmocka_unit_test(interrupt_saves),
+        cmocka_unit_test(disk_full),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

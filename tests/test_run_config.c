@@ -26,6 +26,7 @@ static void defaults_are_the_papers(void **state) {
     assert_int_equal(sft.per_device_train_batch_size * sft.gradient_accumulation_steps, 128);
     assert_int_equal(sft.max_length, 4096);
     assert_int_equal(grpo.num_generations, 8);
+    assert_int_equal(grpo.per_device_train_batch_size * grpo.gradient_accumulation_steps, 128 * 8);
     assert_true(grpo.epsilon == 0.2 && grpo.beta == 0.01 && grpo.max_grad_norm == 1);
     xr_run_config_free(&sft);
     xr_run_config_free(&grpo);
@@ -81,6 +82,8 @@ static void refuses(void **state) {
     } cases[] = {
         {"{\"learning_rat\": 1}", "did you mean \"learning_rate\""},
         {"{\"epsilon\": 0.1}", "not a key of sft"},
+        {"{\"max_seq_length\": 10}", "use \"max_length\""},
+        {"{\"bf16\": true}", "\"save_dtype\""},
         {"{\"max_steps\": 1.5}", "whole number"},
         {"{\"max_steps\": \"1\"}", "whole number"},
         {"{\"learning_rate\": -1}", "from 0"},
@@ -109,12 +112,68 @@ static void refuses(void **state) {
     xr_run_config_free(&c);
 }
 
+// Values that are not the default show it.
+static void shows_values(void **state) {
+    XrRunConfig c;
+    XrError err = {0};
+    char *text = NULL;
+    size_t bytes = 0;
+    xr_run_config_init(&c, XR_RUN_GRPO);
+    assert_true(xr_run_config_set(&c, "learning_rate=1e-4", &err));
+    assert_true(xr_run_config_set(&c, "lr_scheduler_type=constant_with_warmup", &err));
+    FILE *out = open_memstream(&text, &bytes);
+    xr_run_config_help(&c, out);
+    fclose(out);
+    const char *const parts[] = {"\nlearning_rate                0.0001     highest learning rate "
+                                 "[default 3e-06]\n",
+                                 "\nnum_generations              8 ",
+                                 "\nlr_scheduler_type            \"constant_with_warmup\" "};
+    for (size_t i = 0; i < XR_COUNT(parts); i++) {
+        if (!strstr(text, parts[i])) fail_msg("\"%s\" is not in:\n%s", parts[i], text);
+    }
+    assert_null(strstr(text, "max_length "));
+    free(text);
+    xr_run_config_free(&c);
+}
+
+// Every key stands in backquotes in the page about its command, or in the one that this refers to.
+static void keys_are_documented(void **state) {
+    const int commands[] = {XR_RUN_SFT, XR_RUN_GRPO, XR_RUN_DISTILL};
+    XrBuffer training = {0}, grpo = {0};
+    XrError err;
+    assert_true(xr_file_read(xr_test_source("docs/training.md"), 1 << 20, &training, &err));
+    assert_true(xr_file_read(xr_test_source("docs/grpo.md"), 1 << 20, &grpo, &err));
+    for (size_t i = 0; i < XR_COUNT(commands); i++) {
+        XrRunConfig c;
+        XrBuffer json = {0};
+        xr_run_config_init(&c, commands[i]);
+        xr_run_config_json(&c, &json);
+        cJSON *root = cJSON_Parse(json.data);
+        for (const cJSON *key = root->child; key; key = key->next) {
+            char quoted[64];
+            snprintf(quoted, sizeof quoted, "`%s`", key->string);
+            bool there = strstr(training.data, quoted) ||
+                         (commands[i] != XR_RUN_SFT && strstr(grpo.data, quoted));
+            if (!there && strcmp(key->string, "command") != 0) {
+                fail_msg("%s is not documented", key->string);
+            }
+        }
+        cJSON_Delete(root);
+        xr_buffer_free(&json);
+        xr_run_config_free(&c);
+    }
+    xr_buffer_free(&training);
+    xr_buffer_free(&grpo);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_papers),
         cmocka_unit_test(file_then_arguments),
         cmocka_unit_test(resolved_reads_back),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(shows_values),
+        cmocka_unit_test(keys_are_documented),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,33 @@ static void counts(void **state) {
     xr_buffer_free(&lost);
 }
 
+// With invalid_rows "drop", rows that cannot be read are left out, counted and named with the
+// reason; the format is that of the first row that has one.
+static void drops_invalid(void **state) {
+    char *folder;
+    XrBuffer data = {0}, summary = {0}, lost = {0};
+    XrError err;
+    xr_buffer_text(&data, "{\"prompt\": \n" ROW("q", "a"));
+    xr_buffer_text(&data, "{\"prompt\": 7, \"completion\": \"a\"}\n" ROW("r", "b") "[1]\n");
+    expect_error(data.data, SETTINGS(), "data.jsonl:1");
+    if (!run(data.data, SETTINGS("invalid_rows=drop"), &folder, &err)) fail_msg("%s", err.message);
+    xr_test_read(&summary, folder, "summary.json");
+    assert_non_null(strstr(summary.data, "\"rows_read\": 5, \"rows_used\": 2,"));
+    assert_non_null(strstr(summary.data, "\"rows_invalid\": 3"));
+    xr_test_read(&lost, folder, "lost_rows.jsonl");
+    assert_non_null(strstr(lost.data, "\"line\": 1, \"row\": 0, \"what\": \"invalid\", \"why\": "));
+    assert_non_null(strstr(lost.data, "\"line\": 3, \"row\": 2, \"what\": \"invalid\", \"why\": "));
+    assert_non_null(strstr(lost.data, "texts or messages"));
+    assert_non_null(strstr(lost.data, "\"line\": 5, \"row\": 4, \"what\": \"invalid\""));
+    expect_error("{\n[\n", SETTINGS("invalid_rows=drop"), "data.jsonl");
+    expect_error("{\"prompt\": 7, \"completion\": \"a\"}\n", SETTINGS("invalid_rows=drop"),
+                 "1 invalid");
+    free(folder);
+    xr_buffer_free(&data);
+    xr_buffer_free(&summary);
+    xr_buffer_free(&lost);
+}
+
 // limit and skip take the rows that they say.
 static void takes_rows(void **state) {
     char *folder,
@@ -203,9 +230,9 @@ static void targets_outside(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refuses),         cmocka_unit_test(counts),
-        cmocka_unit_test(takes_rows),      cmocka_unit_test(evaluates),
-        cmocka_unit_test(targets_outside),
+        cmocka_unit_test(refuses),       cmocka_unit_test(counts),
+        cmocka_unit_test(drops_invalid), cmocka_unit_test(takes_rows),
+        cmocka_unit_test(evaluates),     cmocka_unit_test(targets_outside),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ bool xr_run_command_parse(int command, const char *usage, const char *descriptio
     XrOption options[MOST_OPTIONS] = {
         {"resume", XR_OPT_FLAG, &out->resume, NULL, "go on from the newest checkpoint", NULL, 0, 0},
         {"print-config", XR_OPT_FLAG, &out->print_config, NULL,
-         "show every key with its default and meaning", NULL, 0, 0},
+         "show every key with its value and meaning, and do nothing", NULL, 0, 0},
         {"device", XR_OPT_TEXT, &out->device, "D", "where to compute", "cpu", 0, 0},
         {"threads", XR_OPT_INT, &out->threads, "N", "threads, 0: one a processor", NULL, 0, 256},
         {"seed", XR_OPT_INT, &out->seed, "N", "the key seed", NULL, 0, 9e15},
@@ -49,15 +49,17 @@ bool xr_run_command_parse(int command, const char *usage, const char *descriptio
     XrError err = {0};
     *code = parsed == XR_PARSED_HELP ? 0 : 2;
     bool run = false;
-    if (parsed == XR_PARSED && out->print_config) {
-        xr_run_config_help(command, stdout);
-        *code = 0;
-    } else if (parsed == XR_PARSED && given == 0) {
+    if (parsed == XR_PARSED && given == 0 && !out->print_config) {
         fprintf(stderr, "xreasoner: RUN.json is missing\nusage: %s\n", usage);
     } else if (parsed == XR_PARSED) {
         run = read_config(config, arguments, given, out->seed, &err);
         if (!run) fprintf(stderr, "xreasoner: %s\n", err.message);
         *code = 1;
+    }
+    if (run && out->print_config) {
+        xr_run_config_help(config, stdout);
+        *code = 0;
+        run = false;
     }
     free(arguments);
     return run;

@@ -108,23 +108,42 @@ static bool conversations_match(const cJSON *row) {
     return cJSON_IsArray(get(row, "conversations"));
 }
 
-// Text between two markers, trimmed; NULL where they do not both stand there.
-static char *between(const char *text, const char *begin, const char *end) {
-    const char *from = strstr(text, begin);
-    if (!from) return NULL;
+// Takes "<blank>BEGIN text END" off *at: the text, trimmed; NULL where that does not stand there.
+static char *take_section(const char **at, const char *begin, const char *end) {
+    const char *from = *at;
+    while (isspace((unsigned char)*from)) from++;
+    if (strncmp(from, begin, strlen(begin)) != 0) return NULL;
     from += strlen(begin);
     const char *to = strstr(from, end);
-    return to ? trimmed(from, (size_t)(to - from)) : NULL;
+    if (!to) return NULL;
+    *at = to + strlen(end);
+    return trimmed(from, (size_t)(to - from));
 }
 
-// OpenThoughts' thought and solution become <think> and <answer>; other text stays as it is.
-static char *open_thoughts_answer(const char *text) {
-    char *thought = between(text, "<|begin_of_thought|>", "<|end_of_thought|>");
-    char *solution = between(text, "<|begin_of_solution|>", "<|end_of_solution|>");
-    char *answer = thought && solution ? reasoned(thought, solution) : xr_strdup(text);
+static bool has_thought(const char *text) {
+    return strstr(text, "<|begin_of_thought|>") || strstr(text, "<|begin_of_solution|>");
+}
+
+// OpenThoughts' thought and solution become <think> and <answer>; a text without such marks stays
+// as it is, and one that has not both sections and nothing else is an error.
+static bool open_thoughts_answer(const XrJson *json, const char *text, char **out, XrError *err) {
+    if (!has_thought(text)) {
+        *out = xr_strdup(text);
+        return true;
+    }
+    const char *at = text;
+    char *thought = take_section(&at, "<|begin_of_thought|>", "<|end_of_thought|>");
+    char *solution =
+        thought ? take_section(&at, "<|begin_of_solution|>", "<|end_of_solution|>") : NULL;
+    while (isspace((unsigned char)*at)) at++;
+    bool whole = solution && !*at;
+    *out = whole ? reasoned(thought, solution) : NULL;
     free(thought);
     free(solution);
-    return answer;
+    return whole || wrong(json, "conversations",
+                          "answers of one <|begin_of_thought|> ... <|end_of_thought|> and one "
+                          "<|begin_of_solution|> ... <|end_of_solution|>, with nothing outside",
+                          err);
 }
 
 static const char *role_of(const char *from) {
@@ -146,12 +165,11 @@ static bool conversations_convert(const XrJson *json, const cJSON *row, XrExampl
         }
         last = text_of(turn, "value");
     }
-    bool thoughts = last && strstr(last, "<|begin_of_thought|>");
+    bool thoughts = last && has_thought(last);
     if (!cJSON_IsArray(turns) || !last) return wrong(json, "conversations", "a list of turns", err);
     if (thoughts && cJSON_GetArraySize(turns) == 2) {
         out->question = xr_strdup(text_of(turns->child, "value"));
-        out->response = open_thoughts_answer(last);
-        return true;
+        return open_thoughts_answer(json, last, &out->response, err);
     }
     const char *system = text_of(row, "system");
     if (system && !thoughts) {
@@ -159,10 +177,14 @@ static bool conversations_convert(const XrJson *json, const cJSON *row, XrExampl
         xr_chat_add_text(&out->chat, system, strlen(system));
     }
     cJSON_ArrayForEach(turn, turns) {
-        char *value = open_thoughts_answer(text_of(turn, "value"));
-        xr_chat_add_message(&out->chat, role_of(text_of(turn, "from")));
+        const char *role = role_of(text_of(turn, "from")), *value = text_of(turn, "value");
+        char *answer = NULL;
+        bool answers = strcmp(role, "assistant") == 0;
+        if (answers && !open_thoughts_answer(json, value, &answer, err)) return false;
+        if (answers) value = answer;
+        xr_chat_add_message(&out->chat, role);
         xr_chat_add_text(&out->chat, value, strlen(value));
-        free(value);
+        free(answer);
     }
     return true;
 }

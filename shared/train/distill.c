@@ -3,6 +3,7 @@
 #include "shared/base/file.h"
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
+#include "shared/train/lost_rows.h"
 #include "shared/train/reward.h"
 #include "shared/train/run_folder.h"
 #include "shared/train/run_model.h"
@@ -12,14 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERDICTS = XR_VERDICT_EMPTY + 1 };
-
 // Where the run stands: progress.json, replaced after each round of questions.
 typedef struct Position {
     int64_t questions; // done
     int64_t samples_bytes, distilled_bytes;
     int64_t responses, tokens, kept, wrong, truncated, forced;
-    int64_t verdicts[VERDICTS];
+    int64_t verdicts[XR_VERDICTS];
 } Position;
 
 typedef struct Distill {
@@ -46,7 +45,7 @@ typedef struct Key {
 
 enum { KEYS = 9 };
 
-static void list_keys(Position *p, Key out[KEYS + VERDICTS]) {
+static void list_keys(Position *p, Key out[KEYS + XR_VERDICTS]) {
     const Key keys[KEYS] = {{"questions", &p->questions},
                             {"samples_bytes", &p->samples_bytes},
                             {"distilled_bytes", &p->distilled_bytes},
@@ -57,15 +56,15 @@ static void list_keys(Position *p, Key out[KEYS + VERDICTS]) {
                             {"dropped_truncated", &p->truncated},
                             {"forced_exits", &p->forced}};
     memcpy(out, keys, sizeof keys);
-    for (int i = 0; i < VERDICTS; i++) {
+    for (int i = 0; i < XR_VERDICTS; i++) {
         out[KEYS + i] = (Key){xr_verdict_name((XrVerdict)i), &p->verdicts[i]};
     }
 }
 
 static void add_keys(XrBuffer *out, Position *p) {
-    Key keys[KEYS + VERDICTS];
+    Key keys[KEYS + XR_VERDICTS];
     list_keys(p, keys);
-    for (int i = 0; i < KEYS + VERDICTS; i++) {
+    for (int i = 0; i < KEYS + XR_VERDICTS; i++) {
         xr_buffer_format(out, "%s\"%s%s\": %" PRId64, i ? ", " : "", i < KEYS ? "" : "verdict/",
                          keys[i].name, *keys[i].value);
     }
@@ -112,9 +111,9 @@ static bool load(Distill *d, XrError *err) {
     if (there) ok = xr_json_read_file(&json, path, &XR_JSON_SMALL, err);
     free(path);
     if (!there || !ok) return ok;
-    Key keys[KEYS + VERDICTS];
+    Key keys[KEYS + XR_VERDICTS];
     list_keys(&d->at, keys);
-    for (int i = 0; ok && i < KEYS + VERDICTS; i++) {
+    for (int i = 0; ok && i < KEYS + XR_VERDICTS; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s%s", i < KEYS ? "" : "verdict/", keys[i].name);
         ok = xr_json_need_int(&json, json.root, name, keys[i].value, err);
@@ -159,9 +158,7 @@ static bool judge(Distill *d, const XrQuestion *q, XrRollout *r, XrError *err) {
     Position *at = &d->at;
     xr_reward_judge(d->verifier, d->rewards.kind, q, r);
     xr_reward_settle(&d->rewards, r);
-    for (int i = 0; i < VERDICTS; i++) {
-        at->verdicts[i] += strcmp(r->verdict, xr_verdict_name((XrVerdict)i)) == 0;
-    }
+    xr_reward_count(at->verdicts, r);
     bool right = r->score > 0 && !r->truncated;
     at->responses++;
     at->tokens += r->count;
@@ -242,14 +239,19 @@ static bool open_lines(const Distill *d, XrLineFile *out, const char *name, int6
 
 static bool open_all(Distill *d, XrError *err) {
     const XrRunConfig *c = d->config;
+    XrLineFile lost = {0};
     d->rewards = xr_reward_settings_of(c);
     d->verifier = xr_verifier_create(NULL);
     if (!xr_run_model_open(&d->model, d->options->backend, c, err) ||
         !xr_sampler_create(&d->sampler, d->model, c, err) ||
-        !xr_questions_open(&d->questions, d->model, c, &c->train_dataset,
-                           xr_engine_context(d->sampler.engine), err)) {
+        !xr_lost_rows_open(&lost, d->folder.path, err)) {
         return false;
     }
+    bool ok = xr_questions_open(&d->questions, d->model, c, &c->train_dataset,
+                                xr_engine_context(d->sampler.engine), &lost, err);
+    xr_line_file_close(&lost);
+    if (!ok) return false;
+    xr_questions_say("train_dataset", &d->questions);
     return (!d->options->resume || load(d, err)) &&
            open_lines(d, &d->samples, "samples.jsonl", d->at.samples_bytes, err) &&
            open_lines(d, &d->distilled, "distilled.jsonl", d->at.distilled_bytes, err);
@@ -260,8 +262,9 @@ static bool finish(Distill *d, XrError *err) {
     XrBuffer text = {0};
     xr_buffer_format(&text,
                      "{\"command\": \"distill\", \"rows_read\": %" PRId64
-                     ", \"rows_without_gold\": %" PRId64 ", \"prompts_too_long\": %" PRId64 ", ",
-                     q->read, q->without_gold, q->overlong);
+                     ", \"rows_without_gold\": %" PRId64 ", \"prompts_too_long\": %" PRId64
+                     ", \"rows_invalid\": %" PRId64 ", ",
+                     q->read, q->without_gold, q->overlong, q->invalid);
     add_keys(&text, &d->at);
     xr_buffer_format(&text, ", \"time/wall\": %.3f}\n", xr_seconds() - d->started);
     char *path = xr_path_join(d->folder.path, "summary.json");

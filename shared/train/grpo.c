@@ -8,6 +8,7 @@
 #include "shared/train/export.h"
 #include "shared/train/grpo_batch.h"
 #include "shared/train/grpo_metrics.h"
+#include "shared/train/lost_rows.h"
 #include "shared/train/policy.h"
 #include "shared/train/run_folder.h"
 #include "shared/train/run_model.h"
@@ -39,19 +40,50 @@ typedef struct Grpo {
     int64_t total_steps;
     int64_t saved;                          // step of the newest checkpoint; -1: none
     int64_t responses, truncated, replaced; // so far
+    int64_t forced_exits, verdicts[XR_VERDICTS];
     double started;
     XrProgress progress;
 } Grpo;
 
 // ---- checkpoints ----
 
-// What the trainer adds to a checkpoint.
+// What the trainer adds to a checkpoint, and to summary.json but for the cursor.
+typedef struct Count {
+    char name[40];
+    int64_t *value;
+} Count;
+
+enum { COUNTS = 5 + XR_VERDICTS };
+
+static void list_counts(Grpo *s, Count out[COUNTS]) {
+    const Count counts[] = {{"cursor", &s->source.cursor},
+                            {"responses", &s->responses},
+                            {"responses_truncated", &s->truncated},
+                            {"forced_exits", &s->forced_exits},
+                            {"groups_replaced", &s->replaced}};
+    memcpy(out, counts, sizeof counts);
+    for (int i = 0; i < XR_VERDICTS; i++) {
+        Count *c = &out[XR_COUNT(counts) + (size_t)i];
+        snprintf(c->name, sizeof c->name, "verdict/%s", xr_verdict_name((XrVerdict)i));
+        c->value = &s->verdicts[i];
+    }
+}
+
+// From counts[first] on, without braces.
+static void add_counts(Grpo *s, int first, XrBuffer *out) {
+    Count counts[COUNTS];
+    list_counts(s, counts);
+    for (int i = first; i < COUNTS; i++) {
+        xr_buffer_format(out, "%s\"%s\": %" PRId64, i > first ? ", " : "", counts[i].name,
+                         *counts[i].value);
+    }
+}
+
 static void write_extra(Grpo *s) {
     xr_buffer_clear(&s->info.extra);
-    xr_buffer_format(&s->info.extra,
-                     "{\"cursor\": %" PRId64 ", \"responses\": %" PRId64 ", \"truncated\": %" PRId64
-                     ", \"replaced\": %" PRId64 "}",
-                     s->source.cursor, s->responses, s->truncated, s->replaced);
+    xr_buffer_byte(&s->info.extra, '{');
+    add_counts(s, 0, &s->info.extra);
+    xr_buffer_byte(&s->info.extra, '}');
 }
 
 static bool read_extra(Grpo *s, XrError *err) {
@@ -61,13 +93,15 @@ static bool read_extra(Grpo *s, XrError *err) {
                        err)) {
         return false;
     }
-    bool ok = xr_json_need_int(&json, json.root, "cursor", &s->source.cursor, err) &&
-              xr_json_need_int(&json, json.root, "responses", &s->responses, err) &&
-              xr_json_need_int(&json, json.root, "truncated", &s->truncated, err) &&
-              xr_json_need_int(&json, json.root, "replaced", &s->replaced, err);
-    if (ok && s->source.cursor < 0) {
-        ok = xr_fail(err, XR_ERR_INPUT, "%s: \"cursor\" is negative; the checkpoint is damaged",
-                     name);
+    Count counts[COUNTS];
+    list_counts(s, counts);
+    bool ok = true;
+    for (int i = 0; ok && i < COUNTS; i++) {
+        ok = xr_json_need_int(&json, json.root, counts[i].name, counts[i].value, err);
+        if (ok && *counts[i].value < 0) {
+            ok = xr_fail(err, XR_ERR_INPUT, "%s: \"%s\" is negative; the checkpoint is damaged",
+                         name, counts[i].name);
+        }
     }
     xr_json_free(&json);
     return ok;
@@ -221,6 +255,8 @@ static bool run_batch(Grpo *s, XrError *err) {
     s->responses += batch.responses;
     s->truncated += batch.truncated;
     s->replaced += batch.replaced;
+    s->forced_exits += batch.forced_responses;
+    for (int i = 0; i < XR_VERDICTS; i++) s->verdicts[i] += batch.verdicts[i];
     s->info.num_tokens += batch.prompt_tokens + batch.tokens;
     bool ok = write_samples(s, &batch, err) && run_steps(s, &batch, epoch, err);
     xr_grpo_batch_free(&s->source, &batch);
@@ -288,38 +324,30 @@ static bool open_sampler(Grpo *s, XrError *err) {
     return true;
 }
 
-static bool open_questions(Grpo *s, XrError *err) {
-    const XrRunConfig *c = s->config;
-    int64_t context = xr_engine_context(s->source.sampler.engine);
-    if (!xr_questions_open(&s->questions, s->chat_model, c, &c->train_dataset, context, err)) {
-        return false;
-    }
-    const XrQuestions *q = &s->questions;
-    fprintf(stderr,
-            "%" PRId64 " rows: %" PRId64 " questions, %" PRId64
-            " rows without a gold answer, %" PRId64 " prompts too long\n",
-            q->read, q->count, q->without_gold, q->overlong);
+static void add_fingerprints(Grpo *s, const XrQuestions *q) {
     for (int i = 0; i < q->sources; i++) {
         xr_checkpoint_add_file(&s->info, q->paths[i], q->hashes[i]);
     }
+}
+
+static bool open_questions(Grpo *s, XrLineFile *lost, XrError *err) {
+    const XrRunConfig *c = s->config;
+    int64_t context = xr_engine_context(s->source.sampler.engine);
+    const XrQuestions *q = &s->questions;
+    if (!xr_questions_open(&s->questions, s->chat_model, c, &c->train_dataset, context, lost,
+                           err)) {
+        return false;
+    }
+    xr_questions_say("train_dataset", q);
+    add_fingerprints(s, q);
     s->source.questions = q;
     s->source.prompts = (int)(c->per_device_train_batch_size * c->gradient_accumulation_steps *
                               c->steps_per_generation / c->num_generations);
     return true;
 }
 
-static bool open_data(Grpo *s, XrError *err) {
-    const XrRunConfig *c = s->config;
+static bool open_replay(Grpo *s, XrError *err) {
     int64_t context = s->chat_model->model->config.max_positions;
-    s->source.config = c;
-    s->source.settings = xr_reward_settings_of(c);
-    bool sampling = !s->options->replay || c->eval_dataset.count;
-    if (sampling && !open_sampler(s, err)) return false;
-    if (c->eval_dataset.count &&
-        !xr_questions_open(&s->eval, s->chat_model, c, &c->eval_dataset, context, err)) {
-        return false;
-    }
-    if (!s->options->replay) return open_questions(s, err);
     int64_t vocab = s->chat_model->model->config.vocab;
     if (!xr_replay_open(&s->replay, s->options->replay, vocab, err)) return false;
     if (s->replay.longest > context) {
@@ -331,6 +359,32 @@ static bool open_data(Grpo *s, XrError *err) {
     xr_checkpoint_add_file(&s->info, s->options->replay, s->replay.hash);
     s->source.replay = &s->replay;
     return true;
+}
+
+static bool open_sampled(Grpo *s, XrLineFile *lost, XrError *err) {
+    const XrRunConfig *c = s->config;
+    bool evaluated = c->eval_dataset.count > 0;
+    int64_t context = s->chat_model->model->config.max_positions;
+    bool sampling = !s->options->replay || evaluated;
+    if (sampling && !open_sampler(s, err)) return false;
+    if (!s->options->replay && !open_questions(s, lost, err)) return false;
+    if (evaluated &&
+        !xr_questions_open(&s->eval, s->chat_model, c, &c->eval_dataset, context, lost, err)) {
+        return false;
+    }
+    if (evaluated) xr_questions_say("eval_dataset", &s->eval);
+    add_fingerprints(s, &s->eval);
+    return true;
+}
+
+static bool open_data(Grpo *s, XrError *err) {
+    XrLineFile lost = {0};
+    s->source.config = s->config;
+    s->source.settings = xr_reward_settings_of(s->config);
+    bool ok = (s->options->comm->rank != 0 || xr_lost_rows_open(&lost, s->folder.path, err)) &&
+              open_sampled(s, &lost, err) && (!s->options->replay || open_replay(s, err));
+    xr_line_file_close(&lost);
+    return ok;
 }
 
 // By max_steps, or by epochs of the questions; recorded rollouts are gone through once.
@@ -391,18 +445,18 @@ static bool open_training(Grpo *s, XrError *err) {
            open_lines(s, &s->samples, "samples.jsonl", s->info.samples_bytes, err);
 }
 
-static bool write_summary(const Grpo *s, XrError *err) {
+static bool write_summary(Grpo *s, XrError *err) {
+    const XrQuestions *q = &s->questions;
     XrBuffer text = {0};
     xr_buffer_format(&text,
                      "{\"command\": \"grpo\", \"steps\": %" PRId64 ", \"skipped_steps\": %" PRId64
                      ", \"num_tokens\": %" PRId64 ", \"rows_read\": %" PRId64
                      ", \"questions\": %" PRId64 ", \"rows_without_gold\": %" PRId64
-                     ", \"prompts_too_long\": %" PRId64 ", \"responses\": %" PRId64
-                     ", \"responses_truncated\": %" PRId64 ", \"groups_replaced\": %" PRId64
-                     ", \"time/wall\": %.3f}\n",
-                     s->info.step, s->state.skipped, s->info.num_tokens, s->questions.read,
-                     s->questions.count, s->questions.without_gold, s->questions.overlong,
-                     s->responses, s->truncated, s->replaced, xr_seconds() - s->started);
+                     ", \"prompts_too_long\": %" PRId64 ", \"rows_invalid\": %" PRId64 ", ",
+                     s->info.step, s->state.skipped, s->info.num_tokens, q->read, q->count,
+                     q->without_gold, q->overlong, q->invalid);
+    add_counts(s, 1, &text);
+    xr_buffer_format(&text, ", \"time/wall\": %.3f}\n", xr_seconds() - s->started);
     char *path = xr_path_join(s->folder.path, "summary.json");
     bool ok = xr_file_write(path, text.data, text.length, err);
     if (ok) printf("%s", text.data);
@@ -411,19 +465,12 @@ static bool write_summary(const Grpo *s, XrError *err) {
     return ok;
 }
 
-static bool finish(const Grpo *s, XrError *err) {
+static bool finish(Grpo *s, XrError *err) {
     char *path = xr_path_join(s->folder.path, "model");
     bool ok = xr_train_export(&s->state, path, s->config->save_dtype, err) &&
               (s->options->comm->rank != 0 || write_summary(s, err));
     free(path);
     return ok;
-}
-
-static bool is_finished(const Grpo *s) {
-    char *path = xr_path_join(s->folder.path, "summary.json");
-    bool finished = xr_path_exists(path);
-    free(path);
-    return finished;
 }
 
 static void close_all(Grpo *s) {
@@ -449,7 +496,7 @@ bool xr_grpo_run(const XrGrpoOptions *options, XrError *err) {
         return false;
     }
     bool ok = true;
-    if (options->resume && is_finished(&s))
+    if (options->resume && xr_run_folder_finished(&s.folder))
         fprintf(stderr, "%s: the run is finished\n", s.folder.path);
     else
         ok = open_training(&s, err) && train(&s, err) && finish(&s, err);

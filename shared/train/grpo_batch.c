@@ -75,19 +75,31 @@ static bool resample(XrGrpoSource *s, XrGrpoBatch *out, XrError *err) {
     return ok;
 }
 
-static void count_tokens(XrGrpoBatch *out) {
+static void count_response(XrGrpoBatch *out, const XrRollout *r) {
+    int64_t forced = 0;
+    for (int64_t t = 0; t < r->count; t++) forced += r->forced[t];
+    out->responses++;
+    out->tokens += r->count;
+    out->truncated += r->truncated;
+    out->forced += forced;
+    out->forced_responses += forced > 0;
+    out->longest = XR_MAX(out->longest, r->count);
+    out->shortest = XR_MIN(out->shortest, r->count);
+    out->score += r->score;
+    xr_reward_count(out->verdicts, r);
+    if (r->truncated) return;
+    out->ended++;
+    out->ended_tokens += r->count;
+    out->ended_longest = XR_MAX(out->ended_longest, r->count);
+    out->ended_shortest = out->ended == 1 ? r->count : XR_MIN(out->ended_shortest, r->count);
+}
+
+static void count_responses(XrGrpoBatch *out) {
     out->shortest = INT64_MAX;
     for (int g = 0; g < out->count; g++) {
-        for (int i = 0; i < out->groups[g].count; i++) {
-            const XrRollout *r = &out->groups[g].rollouts[i];
-            out->responses++;
-            out->prompt_tokens += out->groups[g].prompt_count;
-            out->tokens += r->count;
-            out->truncated += r->truncated;
-            for (int64_t t = 0; t < r->count; t++) out->forced += r->forced[t];
-            out->longest = XR_MAX(out->longest, r->count);
-            out->shortest = XR_MIN(out->shortest, r->count);
-        }
+        const XrRolloutGroup *group = &out->groups[g];
+        out->prompt_tokens += group->prompt_count * group->count;
+        for (int i = 0; i < group->count; i++) count_response(out, &group->rollouts[i]);
     }
 }
 
@@ -132,7 +144,7 @@ bool xr_grpo_batch_next(XrGrpoSource *s, XrGrpoBatch *out, XrError *err) {
         xr_grpo_batch_free(s, out);
         return false;
     }
-    count_tokens(out);
+    count_responses(out);
     set_advantages(s, out);
     return true;
 }

@@ -13,6 +13,11 @@ typedef struct XrGrpoBatch {
     XrAdvantageStats rewards;
     int64_t responses, prompt_tokens, tokens, forced, truncated; // tokens: of responses
     int64_t longest, shortest;                                   // response
+    int64_t ended, ended_tokens; // responses that came to their own end, and their tokens
+    int64_t ended_longest, ended_shortest;
+    int64_t forced_responses; // responses whose exit was forced
+    double score;             // sum of the verifier's
+    int64_t verdicts[XR_VERDICTS];
     int64_t replaced; // groups of one reward that dynamic sampling threw away
     double rollout_seconds, reward_seconds;
 } XrGrpoBatch;

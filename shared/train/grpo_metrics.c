@@ -1,5 +1,7 @@
 #include "shared/train/grpo_metrics.h"
 
+#include <stdio.h>
+
 static double share(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
@@ -9,8 +11,28 @@ static void add_lengths(XrMetrics *m, const XrGrpoBatch *b) {
     xr_metrics_real(m, "completions/mean_length", share((double)b->tokens, responses));
     xr_metrics_whole(m, "completions/min_length", b->shortest);
     xr_metrics_whole(m, "completions/max_length", b->longest);
+    xr_metrics_real(m, "completions/mean_terminated_length",
+                    share((double)b->ended_tokens, (double)b->ended));
+    xr_metrics_whole(m, "completions/min_terminated_length", b->ended_shortest);
+    xr_metrics_whole(m, "completions/max_terminated_length", b->ended_longest);
     xr_metrics_real(m, "completions/clipped_ratio", share((double)b->truncated, responses));
+    xr_metrics_real(m, "completions/forced_exit_ratio",
+                    share((double)b->forced_responses, responses));
     xr_metrics_real(m, "forced_ratio", share((double)b->forced, (double)b->tokens));
+}
+
+static void add_rewards(XrMetrics *m, const XrGrpoBatch *b) {
+    xr_metrics_real(m, "reward", b->rewards.reward);
+    xr_metrics_real(m, "reward_std", b->rewards.reward_std);
+    xr_metrics_real(m, "rewards/verifier/mean", share(b->score, (double)b->responses));
+    xr_metrics_real(m, "frac_reward_zero_std",
+                    share((double)b->rewards.zero_groups, (double)b->count));
+    xr_metrics_whole(m, "replaced_groups", b->replaced);
+    for (int i = 0; i < XR_VERDICTS; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "verdict/%s", xr_verdict_name((XrVerdict)i));
+        xr_metrics_whole(m, name, b->verdicts[i]);
+    }
 }
 
 static void add_policy(XrMetrics *m, const XrGrpoStep *s, bool kl, bool dual) {
@@ -37,11 +59,7 @@ void xr_grpo_metrics(XrMetrics *m, const XrGrpoBatch *b, const XrGrpoStep *s, bo
     xr_metrics_real(m, "learning_rate", s->learning_rate);
     xr_metrics_real(m, "epoch", s->epoch);
     xr_metrics_whole(m, "num_tokens", s->num_tokens);
-    xr_metrics_real(m, "reward", b->rewards.reward);
-    xr_metrics_real(m, "reward_std", b->rewards.reward_std);
-    xr_metrics_real(m, "frac_reward_zero_std",
-                    share((double)b->rewards.zero_groups, (double)b->count));
-    xr_metrics_whole(m, "replaced_groups", b->replaced);
+    add_rewards(m, b);
     add_lengths(m, b);
     add_policy(m, s, kl, dual);
     xr_metrics_whole(m, "skipped_steps", s->skipped);

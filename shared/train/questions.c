@@ -1,8 +1,10 @@
 #include "shared/train/questions.h"
 
 #include "shared/base/memory.h"
+#include "shared/dataset/file_format.h"
 #include "shared/prompt/question.h"
 #include "shared/text/chat_render.h"
+#include "shared/train/lost_rows.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,6 +15,8 @@ typedef struct Reader {
     const XrChatModel *chat_model;
     const XrRunConfig *config;
     XrBuffer template_text;
+    XrLineFile *lost;
+    bool drop_invalid;
     int64_t most_tokens; // of a prompt
     int64_t capacity;
 } Reader;
@@ -33,6 +37,13 @@ void xr_questions_close(XrQuestions *questions) {
     free((void *)questions->paths);
     free(questions->hashes);
     *questions = (XrQuestions){0};
+}
+
+void xr_questions_say(const char *what, const XrQuestions *q) {
+    fprintf(stderr,
+            "%s: %" PRId64 " rows, %" PRId64 " questions; %" PRId64
+            " rows without a gold answer, %" PRId64 " prompts too long, %" PRId64 " invalid\n",
+            what, q->read, q->count, q->without_gold, q->overlong, q->invalid);
 }
 
 static char *name_of(const XrExample *example, const char *path, int64_t row) {
@@ -99,6 +110,7 @@ static bool read_row(Reader *r, const XrRows *rows, int64_t row, const XrFormat 
     bool ok = true;
     if (!example.gold) {
         r->out->without_gold++;
+        ok = xr_lost_row_write(r->lost, rows, row, (XrLostRow){"without_gold", -1, NULL}, err);
     } else if (example.image_count || example.chat.image_count) {
         ok = xr_fail(err, XR_ERR_UNSUPPORTED,
                      "the row has pictures; rollouts are for questions in text");
@@ -106,9 +118,13 @@ static bool read_row(Reader *r, const XrRows *rows, int64_t row, const XrFormat 
         ok = xr_example_take_chat(&chat, &example, r->template_text.data, false, err) &&
              xr_chat_render(&m->chat_template, m->encoder, &chat,
                             (XrChatOptions){.add_generation_prompt = true}, &tokens, err);
-        bool over = ok && (int64_t)tokens.ids.count > r->most_tokens;
+        int64_t length = (int64_t)tokens.ids.count;
+        bool over = ok && length > r->most_tokens;
         if (over) r->out->overlong++;
-        if (ok && !over) add_question(r, &example, &chat, &tokens.ids, rows->path, row);
+        if (over)
+            ok = xr_lost_row_write(r->lost, rows, row, (XrLostRow){"too_long", length, NULL}, err);
+        else if (ok)
+            add_question(r, &example, &chat, &tokens.ids, rows->path, row);
     }
     if (!ok) xr_fail_in(err, "%s:%" PRId64, rows->path, rows->line[row]);
     xr_chat_tokens_free(&tokens);
@@ -125,25 +141,31 @@ static void add_source(XrQuestions *out, const XrRows *rows) {
     out->hashes[count - 1] = rows->hash;
 }
 
-static const XrFormat *format_of(const XrRows *rows, const XrDatasetSpec *spec, XrError *err) {
-    XrJson json;
-    if (!xr_rows_parse(rows, XR_MIN(spec->skip, rows->count - 1), &json, err)) return NULL;
-    const XrFormat *format = xr_format_find(spec->format, json.root, spec->path, err);
-    xr_json_free(&json);
-    return format;
+// One that cannot be read is left out where that is asked for.
+static bool take_row(Reader *r, const XrRows *rows, int64_t row, const XrFormat *format,
+                     XrError *err) {
+    if (read_row(r, rows, row, format, err)) return true;
+    if (!r->drop_invalid || !xr_lost_row_may_drop(err)) return false;
+    r->out->invalid++;
+    XrLostRow fate = {"invalid", -1, err->message};
+    XrError failure;
+    if (xr_lost_row_write(r->lost, rows, row, fate, &failure)) return true;
+    *err = failure;
+    return false;
 }
 
 static bool read_file(Reader *r, const XrDatasetSpec *spec, XrError *err) {
     XrRows rows;
     if (!xr_rows_open(&rows, spec->path, err)) return false;
     add_source(r->out, &rows);
-    const XrFormat *format = format_of(&rows, spec, err);
-    bool ok = format != NULL;
     int64_t end = rows.count, most = r->config->max_items;
     if (spec->limit) end = XR_MIN(end, spec->skip + spec->limit);
     if (most) end = XR_MIN(end, spec->skip + most);
+    const XrFormat *format =
+        xr_file_format(&rows, spec->format, spec->skip, end, r->drop_invalid, err);
+    bool ok = format != NULL;
     for (int64_t row = spec->skip; ok && row < end; row++) {
-        ok = read_row(r, &rows, row, format, err);
+        ok = take_row(r, &rows, row, format, err);
     }
     xr_rows_close(&rows);
     return ok;
@@ -152,15 +174,21 @@ static bool read_file(Reader *r, const XrDatasetSpec *spec, XrError *err) {
 static bool nothing_left(const XrQuestions *q, XrError *err) {
     return xr_fail(err, XR_ERR_INPUT,
                    "no question is left to sample for: of %" PRId64 " rows, %" PRId64
-                   " have no gold answer and %" PRId64
-                   " prompts are too long; check the datasets and \"max_prompt_length\"",
-                   q->read, q->without_gold, q->overlong);
+                   " have no gold answer, %" PRId64 " prompts are too long and %" PRId64
+                   " are invalid; check the datasets and \"max_prompt_length\"",
+                   q->read, q->without_gold, q->overlong, q->invalid);
 }
 
 bool xr_questions_open(XrQuestions *out, const XrChatModel *chat_model, const XrRunConfig *config,
-                       const XrDatasetList *datasets, int64_t context, XrError *err) {
+                       const XrDatasetList *datasets, int64_t context, XrLineFile *lost,
+                       XrError *err) {
     *out = (XrQuestions){0};
-    Reader r = {.out = out, .chat_model = chat_model, .config = config, .most_tokens = context - 1};
+    Reader r = {.out = out,
+                .chat_model = chat_model,
+                .config = config,
+                .lost = lost,
+                .drop_invalid = strcmp(config->invalid_rows, "drop") == 0,
+                .most_tokens = context - 1};
     if (config->max_prompt_length) {
         r.most_tokens = XR_MIN(r.most_tokens, config->max_prompt_length);
     }

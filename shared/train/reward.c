@@ -42,6 +42,12 @@ void xr_reward_judge(XrVerifier *verifier, XrVerifyKind kind, const XrQuestion *
     xr_verify_result_free(&result);
 }
 
+void xr_reward_count(int64_t verdicts[XR_VERDICTS], const XrRollout *r) {
+    for (int i = 0; r->verdict && i < XR_VERDICTS; i++) {
+        verdicts[i] += strcmp(r->verdict, xr_verdict_name((XrVerdict)i)) == 0;
+    }
+}
+
 void xr_reward_settle(const XrRewardSettings *s, XrRollout *r) {
     if (s->overlong == XR_OVERLONG_SCORE0 && r->truncated) r->score = 0;
     r->reward = r->score;

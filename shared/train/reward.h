@@ -17,11 +17,15 @@ typedef struct XrRewardSettings {
     int64_t most, buffer; // tokens of a response
 } XrRewardSettings;
 
+enum { XR_VERDICTS = XR_VERDICT_EMPTY + 1 };
+
 XrRewardSettings xr_reward_settings_of(const XrRunConfig *config);
 
 // Judges one response to `question`: verdict, extracted answer, score. Empties what stood there.
 void xr_reward_judge(XrVerifier *verifier, XrVerifyKind kind, const XrQuestion *question,
                      XrRollout *rollout);
+// Counts the verdict of a response, if it has one: verdicts[XrVerdict].
+void xr_reward_count(int64_t verdicts[XR_VERDICTS], const XrRollout *rollout);
 // Sets `reward` from `score` (and, for truncated ones, the score).
 void xr_reward_settle(const XrRewardSettings *settings, XrRollout *rollout);
 

@@ -3,6 +3,7 @@
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
 #include "shared/base/names.h"
+#include "shared/train/foreign_keys.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -106,6 +107,11 @@ static const Key *find(const XrRunConfig *config, const char *source, const char
             return NULL;
         }
         if (ours) names[count++] = KEYS[i].name;
+    }
+    const char *here = xr_foreign_key(name);
+    if (here) {
+        xr_fail(err, XR_ERR_INPUT, "%s: there is no key \"%s\": %s", source, name, here);
+        return NULL;
     }
     const char *near = xr_nearest_name(name, names, count);
     xr_fail(err, XR_ERR_INPUT, "%s: unknown key \"%s\"%s%s%s; --print-config lists all", source,
@@ -331,20 +337,28 @@ void xr_run_config_json(const XrRunConfig *config, XrBuffer *out) {
     xr_buffer_text(out, "\n}\n");
 }
 
-void xr_run_config_help(int command, FILE *out) {
-    XrRunConfig config;
-    xr_run_config_init(&config, command);
+static char *value_text(const XrRunConfig *config, const Key *k) {
+    XrBuffer text = {0};
+    if (k->kind == KEY_REAL)
+        xr_buffer_format(&text, "%g", *(const double *)field(config, k));
+    else
+        value_json(config, k, &text);
+    return text.data;
+}
+
+void xr_run_config_help(const XrRunConfig *config, FILE *out) {
+    XrRunConfig defaults;
+    xr_run_config_init(&defaults, config->command);
     for (size_t i = 0; i < XR_COUNT(KEYS); i++) {
         const Key *k = &KEYS[i];
-        if (!(k->commands & command)) continue;
-        XrBuffer value = {0};
-        if (k->kind == KEY_REAL)
-            xr_buffer_format(&value, "%g", *(double *)field(&config, k));
-        else
-            value_json(&config, k, &value);
-        fprintf(out, "%-28s %-10s %s%s%s%s\n", k->name, value.data, k->help, k->choices ? " (" : "",
-                k->choices ? k->choices : "", k->choices ? ")" : "");
-        xr_buffer_free(&value);
+        if (!(k->commands & config->command)) continue;
+        char *value = value_text(config, k), *usual = value_text(&defaults, k);
+        fprintf(out, "%-28s %-10s %s", k->name, value, k->help);
+        if (k->choices) fprintf(out, " (%s)", k->choices);
+        if (strcmp(value, usual) != 0) fprintf(out, " [default %s]", usual);
+        fputc('\n', out);
+        free(value);
+        free(usual);
     }
-    xr_run_config_free(&config);
+    xr_run_config_free(&defaults);
 }

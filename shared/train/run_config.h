@@ -45,7 +45,8 @@ bool xr_run_config_set(XrRunConfig *config, const char *assignment, XrError *err
 
 // The resolved configuration as a JSON object, every key of the command.
 void xr_run_config_json(const XrRunConfig *config, XrBuffer *out);
-// Every key of a command with default and meaning, for --print-config.
-void xr_run_config_help(int command, FILE *out);
+// Every key of the command with its value, its default where that is another, and its meaning, for
+// --print-config.
+void xr_run_config_help(const XrRunConfig *config, FILE *out);
 
 #endif

@@ -198,6 +198,10 @@ bool xr_run_folder_open(XrRunFolder *out, const XrRunConfig *config, bool resume
     return ok;
 }
 
+bool xr_run_folder_finished(const XrRunFolder *folder) {
+    return holds(folder->path, "summary.json");
+}
+
 void xr_run_folder_close(XrRunFolder *folder) {
     if (folder->path && folder->lock >= 0) close(folder->lock);
     free(folder->path);

@@ -33,6 +33,9 @@ typedef struct XrRunFolder {
 bool xr_run_folder_open(XrRunFolder *out, const XrRunConfig *config, bool resume, XrError *err);
 void xr_run_folder_close(XrRunFolder *folder);
 
+// Whether the run came to its end: summary.json is written last.
+bool xr_run_folder_finished(const XrRunFolder *folder);
+
 // Removes a folder of plain files (and folders of such), as far as it can.
 void xr_remove_folder(const char *path);
 

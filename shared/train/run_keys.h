@@ -28,7 +28,8 @@ enum {
     INT(seed, XR_RUN_ALL, 42, 42, 0, 9e15, "of the order of data, of sampling, of everything")     \
     /* optimisation */                                                                             \
     REAL(learning_rate, XR_RUN_TRAIN, 1e-5, 3e-6, 0, 1e3, "highest learning rate")                 \
-    TEXT(lr_scheduler_type, XR_RUN_TRAIN, "auto", "auto|constant|linear|cosine|epoch_decay",       \
+    TEXT(lr_scheduler_type, XR_RUN_TRAIN, "auto",                                                  \
+         "auto|constant|constant_with_warmup|linear|cosine|epoch_decay",                           \
          "after warm-up; auto: epoch_decay for sft, constant for grpo")                            \
     REAL(lr_epoch_decay, XR_RUN_TRAIN, 0.8, 0.8, 0, 1, "epoch_decay's factor after each epoch")    \
     REAL(warmup_ratio, XR_RUN_TRAIN, 0, 0.1, 0, 1, "share of all steps with rising rate")          \
@@ -37,7 +38,7 @@ enum {
     INT(max_steps, XR_RUN_TRAIN, -1, -1, -1, 1e9, "optimiser steps in all; -1: by epochs")         \
     INT(per_device_train_batch_size, XR_RUN_TRAIN, 4, 8, 1, 1e6,                                   \
         "sequences (packed rows) in a micro-batch")                                                \
-    INT(gradient_accumulation_steps, XR_RUN_TRAIN, 32, 16, 1, 1e6,                                 \
+    INT(gradient_accumulation_steps, XR_RUN_TRAIN, 32, 128, 1, 1e6,                                \
         "micro-batches in an optimiser step")                                                      \
     REAL(weight_decay, XR_RUN_TRAIN, 0, 0.01, 0, 10, "AdamW's, on matrices and embeddings")        \
     REAL(adam_beta1, XR_RUN_TRAIN, 0.9, 0.9, 0, 0.999999, "AdamW's")                               \
@@ -61,6 +62,8 @@ enum {
     BOOL(packing, XR_RUN_SFT, true,                                                                \
          "several rows in one sequence of max_length; attention stays inside each row")            \
     BOOL(shuffle, XR_RUN_TRAIN, true, "a new order of the data each epoch")                        \
+    TEXT(invalid_rows, XR_RUN_TRAIN | XR_RUN_DISTILL, "error", "error|drop",                       \
+         "rows that cannot be read: they end the run, or are left out and counted")                \
     /* rollouts */                                                                                 \
     INT(num_generations, XR_RUN_GRPO | XR_RUN_DISTILL | XR_RUN_EVAL, 1, 8, 1, 4096,                \
         "samples of each prompt")                                                                  \
@@ -86,7 +89,7 @@ enum {
     REAL(beta, XR_RUN_GRPO, 0.01, 0.01, 0, 100, "weight of the KL term; 0: no reference model")    \
     TEXT(kl_estimator, XR_RUN_GRPO, "k3", "k1|k2|k3", "of the divergence from the reference")      \
     TEXT(loss_type, XR_RUN_GRPO, "dapo", "dapo|grpo|dr_grpo|verl_token_mean",                      \
-         "how token losses become one number (docs/grpo.md)")                                  \
+         "how token losses become one number (docs/grpo.md)")                                      \
     TEXT(scale_rewards, XR_RUN_GRPO, "group", "group|batch|none",                                  \
          "standard deviation that divides advantages")                                             \
     INT(num_iterations, XR_RUN_GRPO, 1, 1, 1, 1000, "passes over each batch of rollouts")          \

@@ -10,6 +10,7 @@ static XrScheduleKind kind_of(const XrRunConfig *config) {
     if (strcmp(name, "auto") == 0) {
         return config->command == XR_RUN_SFT ? XR_SCHEDULE_EPOCH_DECAY : XR_SCHEDULE_CONSTANT;
     }
+    if (strcmp(name, "constant_with_warmup") == 0) return XR_SCHEDULE_CONSTANT;
     static const char *const names[] = {"constant", "linear", "cosine", "epoch_decay"};
     for (int i = 0; i < (int)XR_COUNT(names); i++) {
         if (strcmp(name, names[i]) == 0) return (XrScheduleKind)i;

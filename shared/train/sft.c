@@ -5,6 +5,7 @@
 #include "shared/train/checkpoint.h"
 #include "shared/train/export.h"
 #include "shared/base/interrupt.h"
+#include "shared/train/lost_rows.h"
 #include "shared/train/metrics.h"
 #include "shared/train/pack.h"
 #include "shared/train/pass.h"
@@ -305,6 +306,10 @@ static bool add_fingerprints(Sft *s, XrError *err) {
         xr_checkpoint_add_file(&s->info, s->data.sources[i].rows.path,
                                s->data.sources[i].rows.hash);
     }
+    for (int i = 0; i < s->eval.source_count; i++) {
+        xr_checkpoint_add_file(&s->info, s->eval.sources[i].rows.path,
+                               s->eval.sources[i].rows.hash);
+    }
     return xr_run_model_fingerprint(&s->info, s->chat_model, err);
 }
 
@@ -312,7 +317,17 @@ static XrSftDataSettings data_settings(const XrRunConfig *c) {
     XrOverlong overlong = strcmp(c->overlong, "drop") == 0    ? XR_OVERLONG_DROP
                           : strcmp(c->overlong, "error") == 0 ? XR_OVERLONG_ERROR
                                                               : XR_OVERLONG_TRUNCATE;
-    return (XrSftDataSettings){c->max_length, overlong, c->prompt_template};
+    return (XrSftDataSettings){c->max_length, overlong, c->prompt_template,
+                               strcmp(c->invalid_rows, "drop") == 0};
+}
+
+static void say_counts(const char *what, const XrSftCounts *n) {
+    fprintf(stderr,
+            "%s: %" PRId64 " rows, %" PRId64 " used (%" PRId64 " truncated), %" PRId64
+            " dropped for their length, %" PRId64 " without a target, %" PRId64 " invalid; %" PRId64
+            " tokens, %" PRId64 " of them targets\n",
+            what, n->read, n->used, n->truncated, n->dropped, n->without_target, n->invalid,
+            n->tokens, n->targets);
 }
 
 static bool open_data(Sft *s, XrError *err) {
@@ -322,24 +337,14 @@ static bool open_data(Sft *s, XrError *err) {
     if (c->train_dataset.count == 0) {
         return xr_fail(err, XR_ERR_INPUT, "\"train_dataset\" is missing: say what is learnt from");
     }
-    char *path = xr_path_join(s->folder.path, "lost_rows.jsonl");
-    bool first = s->options->comm->rank == 0;
-    bool ok = (!first || xr_line_file_open(&lost, path, 0, err)) &&
-              xr_sft_data_open(&s->data, s->chat_model, &c->train_dataset, &settings,
-                               first ? &lost : NULL, err) &&
-              (c->eval_dataset.count == 0 ||
-               xr_sft_data_open(&s->eval, s->chat_model, &c->eval_dataset, &settings, NULL, err));
+    bool evaluated = c->eval_dataset.count > 0;
+    bool ok = (s->options->comm->rank != 0 || xr_lost_rows_open(&lost, s->folder.path, err)) &&
+              xr_sft_data_open(&s->data, s->chat_model, &c->train_dataset, &settings, &lost, err) &&
+              (!evaluated ||
+               xr_sft_data_open(&s->eval, s->chat_model, &c->eval_dataset, &settings, &lost, err));
     xr_line_file_close(&lost);
-    free(path);
-    const XrSftCounts *n = &s->data.counts;
-    if (ok) {
-        fprintf(stderr,
-                "%" PRId64 " rows: %" PRId64 " trained on (%" PRId64 " truncated), %" PRId64
-                " dropped for their length, %" PRId64 " without a target; %" PRId64
-                " tokens, %" PRId64 " of them targets\n",
-                n->read, n->used, n->truncated, n->dropped, n->without_target, n->tokens,
-                n->targets);
-    }
+    if (ok) say_counts("train_dataset", &s->data.counts);
+    if (ok && evaluated) say_counts("eval_dataset", &s->eval.counts);
     return ok;
 }
 
@@ -377,15 +382,16 @@ static bool open_training(Sft *s, XrError *err) {
 static bool write_summary(const Sft *s, XrError *err) {
     const XrSftCounts *n = &s->data.counts;
     XrBuffer text = {0};
-    xr_buffer_format(
-        &text,
-        "{\"command\": \"sft\", \"steps\": %" PRId64 ", \"skipped_steps\": %" PRId64
-        ", \"num_tokens\": %" PRId64 ", \"rows_read\": %" PRId64 ", \"rows_used\": %" PRId64
-        ", \"rows_truncated\": %" PRId64 ", \"rows_dropped\": %" PRId64
-        ", \"rows_without_target\": %" PRId64 ", \"tokens_an_epoch\": %" PRId64
-        ", \"targets_an_epoch\": %" PRId64 ", \"time/wall\": %.3f}\n",
-        s->info.step, s->state.skipped, s->info.num_tokens, n->read, n->used, n->truncated,
-        n->dropped, n->without_target, n->tokens, n->targets, xr_seconds() - s->started);
+    xr_buffer_format(&text,
+                     "{\"command\": \"sft\", \"steps\": %" PRId64 ", \"skipped_steps\": %" PRId64
+                     ", \"num_tokens\": %" PRId64 ", \"rows_read\": %" PRId64
+                     ", \"rows_used\": %" PRId64 ", \"rows_truncated\": %" PRId64
+                     ", \"rows_dropped\": %" PRId64 ", \"rows_without_target\": %" PRId64
+                     ", \"rows_invalid\": %" PRId64 ", \"tokens_an_epoch\": %" PRId64
+                     ", \"targets_an_epoch\": %" PRId64 ", \"time/wall\": %.3f}\n",
+                     s->info.step, s->state.skipped, s->info.num_tokens, n->read, n->used,
+                     n->truncated, n->dropped, n->without_target, n->invalid, n->tokens, n->targets,
+                     xr_seconds() - s->started);
     char *path = xr_path_join(s->folder.path, "summary.json");
     bool ok = xr_file_write(path, text.data, text.length, err);
     if (ok) printf("%s", text.data);
@@ -414,18 +420,11 @@ static void close_all(Sft *s) {
     xr_run_folder_close(&s->folder);
 }
 
-static bool is_finished(const Sft *s) {
-    char *path = xr_path_join(s->folder.path, "summary.json");
-    bool finished = xr_path_exists(path);
-    free(path);
-    return finished;
-}
-
 bool xr_sft_run(const XrSftOptions *options, XrError *err) {
     Sft s = {.options = options, .config = options->config, .started = xr_seconds()};
     if (!xr_run_folder_open(&s.folder, options->config, options->resume, err)) return false;
     bool ok = true;
-    if (options->resume && is_finished(&s)) {
+    if (options->resume && xr_run_folder_finished(&s.folder)) {
         fprintf(stderr, "%s: the run is finished\n", s.folder.path);
     } else {
         ok = xr_run_model_open(&s.chat_model, options->backend, s.config, err) &&

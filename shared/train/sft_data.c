@@ -1,9 +1,11 @@
 #include "shared/train/sft_data.h"
 
 #include "shared/base/memory.h"
+#include "shared/dataset/file_format.h"
 #include "shared/prompt/question.h"
 #include "shared/text/chat_render.h"
 #include "shared/base/interrupt.h"
+#include "shared/train/lost_rows.h"
 #include "shared/train/progress.h"
 
 #include <inttypes.h>
@@ -37,16 +39,17 @@ static bool read_pictures(const XrChatModel *m, XrChat *chat, XrPixels *pixels, 
 
 // What becomes of a row.
 typedef struct Fate {
-    const char *name; // "used", "truncated", "dropped", "without_target"
+    const char *name; // "used", "truncated", "dropped", "without_target", "invalid"
     bool used;
     int32_t length, targets; // tokens it had, targets that are left
+    char *why;               // it is invalid; owned
 } Fate;
 
 static Fate judge(const XrSftDataSettings *settings, const XrChatTokens *tokens,
                   const bool *target) {
     int64_t length = (int64_t)tokens->ids.count, kept = XR_MIN(length, settings->max_length);
     bool over = length > kept, cut = false;
-    Fate fate = {"used", true, (int32_t)length, 0};
+    Fate fate = {"used", true, (int32_t)length, 0, NULL};
     for (int64_t i = kept; i < length; i++) cut |= tokens->tokens[i].kind == XR_CHAT_IMAGE;
     for (int64_t i = 1; i < kept; i++) fate.targets += target[i];
     if (over) fate.name = "truncated";
@@ -124,6 +127,10 @@ static void scan_rows(void *context, int64_t begin, int64_t end, int thread) {
             xr_sft_sequence_free(&sequence);
             continue;
         }
+        if (scan->data->settings.drop_invalid && xr_lost_row_may_drop(&err)) {
+            scan->fates[i] = (Fate){"invalid", false, -1, 0, xr_strdup(err.message)};
+            continue;
+        }
         pthread_mutex_lock(&scan->mutex);
         if (scan->failed < 0 || i < scan->failed) {
             scan->failed = i;
@@ -131,21 +138,6 @@ static void scan_rows(void *context, int64_t begin, int64_t end, int thread) {
         }
         pthread_mutex_unlock(&scan->mutex);
     }
-}
-
-static bool note_lost(const XrSftData *d, XrSftItem item, const Fate *fate, XrLineFile *lost,
-                      XrError *err) {
-    const XrRows *rows = &d->sources[item.source].rows;
-    XrBuffer line = {0};
-    xr_buffer_text(&line, "{\"file\": ");
-    xr_buffer_json(&line, rows->path, strlen(rows->path));
-    xr_buffer_format(&line,
-                     ", \"line\": %" PRId64 ", \"row\": %" PRId64 ", \"what\": \"%s\", "
-                     "\"tokens\": %d}",
-                     rows->line[item.row], item.row, fate->name, fate->length);
-    bool ok = xr_line_file_append(lost, line.data, line.length, err);
-    xr_buffer_free(&line);
-    return ok;
 }
 
 // Books one row: counted, and kept when it is trained on.
@@ -163,7 +155,10 @@ static bool book(XrSftData *d, XrSftItem item, const Fate *fate, XrLineFile *los
     if (strcmp(fate->name, "truncated") == 0) c->truncated++;
     if (strcmp(fate->name, "dropped") == 0) c->dropped++;
     if (strcmp(fate->name, "without_target") == 0) c->without_target++;
-    if (strcmp(fate->name, "used") != 0 && lost && !note_lost(d, item, fate, lost, err)) {
+    if (strcmp(fate->name, "invalid") == 0) c->invalid++;
+    if (strcmp(fate->name, "used") != 0 &&
+        !xr_lost_row_write(lost, rows, item.row, (XrLostRow){fate->name, fate->length, fate->why},
+                           err)) {
         return false;
     }
     if (!fate->used) return true;
@@ -198,7 +193,11 @@ static bool scan_all(XrSftData *d, int64_t count, XrLineFile *lost, XrError *err
         xr_parallel(threads, rows, 8, scan_rows, &scan);
         if (scan.failed >= 0) *err = scan.err;
         ok = scan.failed < 0;
-        for (int64_t i = 0; ok && i < rows; i++) ok = book(d, some[i], &scan.fates[i], lost, err);
+        for (int64_t i = 0; i < rows; i++) {
+            ok = ok && book(d, some[i], &scan.fates[i], lost, err);
+            free(scan.fates[i].why);
+            scan.fates[i].why = NULL;
+        }
         if (ok && xr_interrupted()) ok = xr_fail(err, XR_ERR_INTERRUPTED, "interrupted");
         if (ok) xr_progress_update(&progress, first + rows, "");
     }
@@ -214,15 +213,13 @@ static bool scan_all(XrSftData *d, int64_t count, XrLineFile *lost, XrError *err
 static bool open_source(XrSftData *d, const XrDatasetSpec *spec, int64_t *first, int64_t *end,
                         XrError *err) {
     XrSftSource *source = &d->sources[d->source_count];
-    XrJson json;
     if (!xr_rows_open(&source->rows, spec->path, err)) return false;
     d->source_count++;
     int64_t count = source->rows.count;
     *first = XR_MIN(spec->skip, count);
     *end = spec->limit ? XR_MIN(count, *first + spec->limit) : count;
-    if (!xr_rows_parse(&source->rows, XR_MIN(*first, count - 1), &json, err)) return false;
-    source->format = xr_format_find(spec->format, json.root, spec->path, err);
-    xr_json_free(&json);
+    source->format =
+        xr_file_format(&source->rows, spec->format, *first, *end, d->settings.drop_invalid, err);
     return source->format != NULL;
 }
 
@@ -245,8 +242,8 @@ static bool nothing_left(const XrSftData *d, XrError *err) {
     return xr_fail(err, XR_ERR_INPUT,
                    "no row is left to train on: %" PRId64 " read, %" PRId64 " dropped for their "
                    "length (max_length %" PRId64 "), %" PRId64
-                   " without an assistant's token within it",
-                   c->read, c->dropped, d->settings.max_length, c->without_target);
+                   " without an assistant's token within it, %" PRId64 " invalid",
+                   c->read, c->dropped, d->settings.max_length, c->without_target, c->invalid);
 }
 
 bool xr_sft_data_open(XrSftData *out, const XrChatModel *chat_model, const XrDatasetList *datasets,

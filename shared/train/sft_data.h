@@ -14,6 +14,7 @@ typedef struct XrSftDataSettings {
     int64_t max_length;
     XrOverlong overlong;
     const char *prompt_template; // auto, none, a name or a file: what questions are put into
+    bool drop_invalid;           // rows that cannot be read are left out
 } XrSftDataSettings;
 
 // What became of the rows.
@@ -23,6 +24,7 @@ typedef struct XrSftCounts {
     int64_t truncated;       // used, without their ends
     int64_t dropped;         // over max_length (with "truncate": where the cut is inside a picture)
     int64_t without_target;  // nothing left to learn
+    int64_t invalid;         // could not be read
     int64_t tokens, targets; // of the used ones
 } XrSftCounts;
 
@@ -49,8 +51,9 @@ typedef struct XrSftData {
 } XrSftData;
 
 // Opens all datasets and looks at every row once, on all threads, to know its length. `lost`
-// (may be NULL) receives a line for each row that is truncated or left out. A row that cannot be
-// read or rendered is an error that names file and line; so is data of which nothing is left.
+// receives a line for each row that is truncated or left out, unless it is closed. A row that
+// cannot be read or rendered is an error that names file and line, unless such rows are dropped; so
+// is data of which nothing is left.
 bool xr_sft_data_open(XrSftData *out, const XrChatModel *chat_model, const XrDatasetList *datasets,
                       const XrSftDataSettings *settings, XrLineFile *lost, XrError *err);
 void xr_sft_data_close(XrSftData *data);

@@ -5,7 +5,9 @@
 #include "tests/support/test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +22,10 @@ static void program_path(char *out, size_t bytes) {
 }
 
 pid_t xr_test_start(const char *const *arguments) {
+    return xr_test_start_limited(arguments, 0);
+}
+
+pid_t xr_test_start_limited(const char *const *arguments, int64_t bytes) {
     char program[4096], *log = xr_path_join(xr_test_scratch(), "log");
     const char *all[64] = {"xreasoner"};
     for (int i = 0; i < 62 && arguments[i]; i++) all[i + 1] = arguments[i];
@@ -30,6 +36,11 @@ pid_t xr_test_start(const char *const *arguments) {
         int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
         dup2(fd, STDOUT_FILENO);
         dup2(fd, STDERR_FILENO);
+        if (bytes) {
+            struct rlimit limit = {(rlim_t)bytes, (rlim_t)bytes};
+            setrlimit(RLIMIT_FSIZE, &limit);
+            signal(SIGXFSZ, SIG_IGN);
+        }
         execv(program, (char *const *)all);
         _exit(127);
     }
@@ -68,13 +79,7 @@ bool xr_test_holds(const char *folder, const char *name) {
     return there;
 }
 
-void xr_test_same_file(const char *a, const char *b, const char *name) {
-    XrBuffer one = {0}, other = {0};
-    xr_test_read(&one, a, name);
-    xr_test_read(&other, b, name);
-    if (one.length != other.length || memcmp(one.data, other.data, one.length) != 0) {
-        fail_msg("%s differs between %s and %s", name, a, b);
-    }
-    xr_buffer_free(&one);
-    xr_buffer_free(&other);
+void xr_test_wait_for(const char *folder, const char *name) {
+    double deadline = xr_test_now() + 60;
+    while (!xr_test_holds(folder, name) && xr_test_now() < deadline) xr_test_pause(0.001);
 }

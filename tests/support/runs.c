@@ -81,3 +81,43 @@ double xr_test_metric(const char *folder, int64_t step, const char *key) {
     if (!w.found) fail_msg("%s: no \"%s\" at step %lld", folder, key, (long long)step);
     return w.value;
 }
+
+void xr_test_weights(const XrGolden *golden, const char *folder, double tolerance) {
+    char *path = xr_path_join(folder, "model");
+    XrSafetensors *files;
+    XrError err;
+    if (!xr_safetensors_open(&files, path, &err)) fail_msg("%s", err.message);
+    int compared = 0;
+    for (int i = 0; i < xr_safetensors_count(golden->files); i++) {
+        const char *name = xr_safetensors_at(golden->files, i)->name;
+        if (strncmp(name, "after.", 6) != 0) continue;
+        XrTensor expected = xr_golden_tensor(golden, name, XR_F32), actual;
+        assert_true(xr_safetensors_need(files, name + 6, XR_F32, -1, NULL, &actual, &err));
+        xr_assert_close(name, &actual, &expected, tolerance);
+        compared++;
+    }
+    assert_true(compared > 10);
+    xr_safetensors_close(files);
+    free(path);
+}
+
+void xr_test_same_file(const char *a, const char *b, const char *name) {
+    XrBuffer one = {0}, other = {0};
+    xr_test_read(&one, a, name);
+    xr_test_read(&other, b, name);
+    if (one.length != other.length || memcmp(one.data, other.data, one.length) != 0) {
+        fail_msg("%s differs between %s and %s", name, a, b);
+    }
+    xr_buffer_free(&one);
+    xr_buffer_free(&other);
+}
+
+void xr_test_same_runs(const char *a, const char *b, const char *const *files) {
+    for (int i = 0; files[i]; i++) xr_test_same_file(a, b, files[i]);
+    XrBuffer one = {0}, other = {0};
+    xr_test_metrics(&one, a);
+    xr_test_metrics(&other, b);
+    assert_string_equal(one.data, other.data);
+    xr_buffer_free(&one);
+    xr_buffer_free(&other);
+}

@@ -4,6 +4,7 @@
 
 #include "shared/base/json.h"
 #include "shared/train/run_config.h"
+#include "tests/support/golden.h"
 
 // A configuration of `command` (an XR_RUN_x bit) with these assignments; fails the test on a wrong
 // one. `assignments` ends with NULL.
@@ -17,5 +18,15 @@ void xr_test_metrics(XrBuffer *out, const char *folder);
 
 // The value under `key` of the line of metrics.jsonl whose "step" is `step`, the first that has it.
 double xr_test_metric(const char *folder, int64_t step, const char *key);
+
+// Compares the weights in model/ of a run's folder with the golden tensors "after.NAME".
+void xr_test_weights(const XrGolden *golden, const char *folder, double tolerance);
+
+// Fails the test unless these files (the list ends with NULL) and metrics.jsonl, times aside, are
+// the same in both runs.
+void xr_test_same_runs(const char *a, const char *b, const char *const *files);
+
+// Fails the test unless <a>/<name> and <b>/<name> hold the same bytes.
+void xr_test_same_file(const char *a, const char *b, const char *name);
 
 #endif
