@@ -44,12 +44,15 @@ static void two_runs_compared(void **state) {
     put(a, "config.json", "{\"command\": \"sft\", \"seed\": 1, \"learning_rate\": 0.5}");
     put(b, "config.json", "{\"command\": \"sft\", \"seed\": 1, \"learning_rate\": 0.25}");
     put(a, "metrics.jsonl", "{\"step\": 1, \"loss\": 2.5}\n{\"step\": 2, \"loss\": 1.5}\n");
-    put(b, "metrics.jsonl", "{\"step\": 1, \"loss\": 3.5, \"reward\": 0.125}\n");
+    put(b, "metrics.jsonl",
+        "{\"step\": 1, \"loss\": 3.5, \"reward\": 0.125, \"kl\": 7}\n"
+        "{\"step\": 2, \"loss\": 3.5, \"reward\": 0.25, \"kl\": 7}\n");
     put(a, "summary.json", "{\"rows_read\": 77}");
     char *page = report((const char *const[]){a, b}, 2);
     assert_int_equal(times(page, "<figure>"), 2);          // loss and reward
     assert_int_equal(times(page, "class=\"line c0\""), 1); // alpha has no reward
     assert_int_equal(times(page, "class=\"line c1\""), 2);
+    assert_non_null(strstr(page, "The same at every step: kl.</p>"));
     assert_non_null(strstr(page, "1.5 (1.5)"));
     assert_non_null(strstr(page, "<td>learning_rate</td><td>0.5</td><td>0.25</td>"));
     assert_non_null(strstr(page, "<td>rows_read</td><td>77</td>"));

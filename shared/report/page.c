@@ -136,6 +136,31 @@ static int metric_names(const XrRunData *runs, int count, const char ***names) {
     return found;
 }
 
+// Whether a metric has two different values anywhere.
+static bool varies(const XrRunData *runs, int count, const char *name) {
+    const double *first = NULL;
+    for (int r = 0; r < count; r++) {
+        const XrSeries *s = xr_run_series(&runs[r], name);
+        for (int64_t i = 0; s && i < s->count; i++) {
+            if (!first) first = s->value;
+            if (s->value[i] != *first) return true;
+        }
+    }
+    return false;
+}
+
+// Names the metrics that have no curve.
+static void constants(XrBuffer *out, const XrRunData *runs, int count, const char *const *names,
+                      int metrics) {
+    int said = 0;
+    for (int m = 0; m < metrics; m++) {
+        if (varies(runs, count, names[m])) continue;
+        xr_buffer_text(out, said++ ? ", " : "<p class=\"soft\">The same at every step: ");
+        text(out, names[m]);
+    }
+    if (said) xr_buffer_text(out, ".</p>\n");
+}
+
 // The last value of each metric, with the mean of the last tenth of its points beside it.
 static void last_values(XrBuffer *out, const XrRunData *runs, int count, const char *const *names,
                         int metrics) {
@@ -224,8 +249,11 @@ void xr_report_page(XrBuffer *out, const XrRunData *runs, int count) {
     legend(out, runs, count);
     if (metrics) {
         xr_buffer_text(out, "<h2>Curves</h2>\n<div class=\"charts\">\n");
-        for (int m = 0; m < metrics; m++) xr_chart(out, names[m], runs, count);
+        for (int m = 0; m < metrics; m++) {
+            if (varies(runs, count, names[m])) xr_chart(out, names[m], runs, count);
+        }
         xr_buffer_text(out, "</div>\n");
+        constants(out, runs, count, names, metrics);
         last_values(out, runs, count, names, metrics);
     }
     counts(out, runs, count);

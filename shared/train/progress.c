@@ -3,6 +3,7 @@
 #include "shared/base/buffer.h"
 
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,17 +45,28 @@ static void add_rate(XrBuffer *line, const XrProgress *p, int64_t done, double s
     xr_buffer_text(line, " left");
 }
 
+// A line that wraps could not be written over: it ends at the terminal's edge. Lines are ASCII.
+static void cut_to_terminal(XrBuffer *line) {
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return;
+    if (line->length >= size.ws_col) line->length = (size_t)size.ws_col - 1;
+}
+
 void xr_progress_update(XrProgress *p, int64_t done, const char *note) {
     double now = xr_seconds(), pause = p->terminal ? TERMINAL_PAUSE : PLAIN_PAUSE;
     if (now - p->shown < pause && done != p->total) return;
     p->shown = now;
     XrBuffer line = {0};
-    xr_buffer_format(&line, "%s%s %lld", p->terminal ? "\r" : "", p->title, (long long)done);
+    xr_buffer_format(&line, "%s %lld", p->title, (long long)done);
     if (p->total > 0) xr_buffer_format(&line, "/%lld", (long long)p->total);
     xr_buffer_format(&line, " %s", p->unit);
     double spent = now - p->started;
     if (done > p->first && spent > 0) add_rate(&line, p, done, spent);
     if (*note) xr_buffer_format(&line, ", %s", note);
+    if (p->terminal) {
+        cut_to_terminal(&line);
+        fputc('\r', stderr);
+    }
     xr_buffer_text(&line, p->terminal ? "\033[K" : "\n");
     fwrite(line.data, 1, line.length, stderr);
     fflush(stderr);
