@@ -496,10 +496,12 @@ bool xr_grpo_run(const XrGrpoOptions *options, XrError *err) {
         return false;
     }
     bool ok = true;
-    if (options->resume && xr_run_folder_finished(&s.folder))
+    if (options->resume && xr_run_folder_finished(&s.folder)) {
         fprintf(stderr, "%s: the run is finished\n", s.folder.path);
-    else
+    } else {
+        if (options->resume) xr_run_folder_say_resumed(&s.folder);
         ok = open_training(&s, err) && train(&s, err) && finish(&s, err);
+    }
     close_all(&s);
     return ok;
 }

@@ -198,6 +198,14 @@ bool xr_run_folder_open(XrRunFolder *out, const XrRunConfig *config, bool resume
     return ok;
 }
 
+void xr_run_folder_say_resumed(const XrRunFolder *folder) {
+    if (folder->checkpoint)
+        fprintf(stderr, "going on from %s\n", folder->checkpoint);
+    else
+        fprintf(stderr, "%s: there is no checkpoint yet; starting from the beginning\n",
+                folder->path);
+}
+
 bool xr_run_folder_finished(const XrRunFolder *folder) {
     return holds(folder->path, "summary.json");
 }

@@ -33,6 +33,9 @@ typedef struct XrRunFolder {
 bool xr_run_folder_open(XrRunFolder *out, const XrRunConfig *config, bool resume, XrError *err);
 void xr_run_folder_close(XrRunFolder *folder);
 
+// Tells on stderr where a resumed run goes on.
+void xr_run_folder_say_resumed(const XrRunFolder *folder);
+
 // Whether the run came to its end: summary.json is written last.
 bool xr_run_folder_finished(const XrRunFolder *folder);
 
