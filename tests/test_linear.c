@@ -219,7 +219,51 @@ static void agrees_with_openblas(void **state) {
     for (size_t i = 0; i < XR_COUNT(all); i++) free(all[i]);
 }
 
+// <dy, x w^T + bias> in double; p holds x, w and bias one after the other.
+enum { SMALL_T = 5, SMALL_N = 7, SMALL_K = 9, SMALL_X = SMALL_T * SMALL_K };
+enum { SMALL_W = SMALL_X + SMALL_N * SMALL_K, SMALL_ALL = SMALL_W + SMALL_N };
+
+static double scalar_of(const double p[SMALL_ALL], const float dy[SMALL_T * SMALL_N]) {
+    double total = 0;
+    for (int t = 0; t < SMALL_T; t++) {
+        for (int i = 0; i < SMALL_N; i++) {
+            double y = p[SMALL_W + i];
+            for (int k = 0; k < SMALL_K; k++) {
+                y += p[t * SMALL_K + k] * p[SMALL_X + i * SMALL_K + k];
+            }
+            total += (double)dy[t * SMALL_N + i] * y;
+        }
+    }
+    return total;
+}
+
+static void gradients_are_derivatives(void **state) {
+    float *values = numbers(SMALL_ALL), *dy = numbers(SMALL_T * SMALL_N), got[SMALL_ALL] = {0};
+    XrTensor x = xr_tensor2(XR_F32, values, SMALL_T, SMALL_K);
+    XrTensor w = xr_tensor2(XR_F32, values + SMALL_X, SMALL_N, SMALL_K);
+    XrTensor dx = xr_tensor2(XR_F32, got, SMALL_T, SMALL_K);
+    XrTensor dw = xr_tensor2(XR_F32, got + SMALL_X, SMALL_N, SMALL_K);
+    XrTensor dbias = xr_tensor1(XR_F32, got + SMALL_W, SMALL_N);
+    XrTensor dyt = xr_tensor2(XR_F32, dy, SMALL_T, SMALL_N);
+    xr_linear_backward_input(xr_test_cpu(3), &dx, &dyt, &w, false);
+    xr_linear_backward_weight(xr_test_cpu(3), &dw, &dbias, &dyt, &x);
+    double p[SMALL_ALL], h = 1e-4;
+    for (int i = 0; i < SMALL_ALL; i++) p[i] = (double)values[i];
+    for (int i = 0; i < SMALL_ALL; i++) {
+        double kept = p[i];
+        p[i] = kept + h;
+        double above = scalar_of(p, dy);
+        p[i] = kept - h;
+        double want = (above - scalar_of(p, dy)) / (2 * h);
+        p[i] = kept;
+        if (fabs((double)got[i] - want) <= 1e-6 * (1 + fabs(want))) continue;
+        fail_msg("gradient %d is %.9g, the difference quotient %.9g", i, (double)got[i], want);
+    }
+    free(values);
+    free(dy);
+}
+
 static const XrOpTest *const TESTS[] = {&xr_op_test_linear, &xr_op_test_linear_backward_input,
                                         &xr_op_test_linear_backward_weight};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_in_every_batch),
-                cmocka_unit_test(agrees_with_openblas))
+                cmocka_unit_test(agrees_with_openblas), cmocka_unit_test(gradients_are_derivatives))

@@ -200,6 +200,42 @@ static void scores_depend_on_distance(void **state) {
     assert_true(fabs(scores[0]) > 0.1);
 }
 
+// The rotation back of dy is the gradient of <dy, rotated x>.
+static void inverse_is_the_gradient(void **state) {
+    enum { T = 3, HEADS = 2, HALF = 4, D = 2 * HALF, ALL = T * HEADS * D };
+    float dx[ALL], cosines[T * HALF], sines[T * HALF];
+    double dy[ALL], x[ALL], h = 1e-4;
+    for (int i = 0; i < T * HALF; i++) {
+        cosines[i] = cosf(0.7f * (float)i);
+        sines[i] = sinf(0.7f * (float)i);
+    }
+    for (int i = 0; i < ALL; i++) {
+        x[i] = sin(3.0 * i);
+        dx[i] = (float)cos(5.0 * i);
+        dy[i] = (double)dx[i];
+    }
+    XrTensor tx = xr_tensor2(XR_F32, dx, T, HEADS * D);
+    XrTensor tc = xr_tensor2(XR_F32, cosines, T, HALF), ts = xr_tensor2(XR_F32, sines, T, HALF);
+    xr_rope(xr_test_cpu(1), &tx, &tc, &ts, HEADS, true);
+    for (int i = 0; i < ALL; i++) {
+        double side[2];
+        for (int s = 0; s < 2; s++) {
+            double kept = x[i];
+            x[i] += s ? h : -h;
+            side[s] = 0;
+            for (int k = 0; k < T * HEADS * HALF; k++) {
+                int a = k / HALF * D + k % HALF, b = a + HALF;
+                int angle = k / (HEADS * HALF) * HALF + k % HALF;
+                double c = (double)cosines[angle], n = (double)sines[angle];
+                side[s] += dy[a] * (x[a] * c - x[b] * n) + dy[b] * (x[b] * c + x[a] * n);
+            }
+            x[i] = kept;
+        }
+        assert_true(fabs((double)dx[i] - (side[1] - side[0]) / (2 * h)) < 1e-6);
+    }
+}
+
 static const XrOpTest *const TESTS[] = {&xr_op_test_rope_table, &xr_op_test_rope};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(table_is_golden),
-                cmocka_unit_test(scores_depend_on_distance))
+                cmocka_unit_test(scores_depend_on_distance),
+                cmocka_unit_test(inverse_is_the_gradient))
