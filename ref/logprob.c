@@ -9,7 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { SCRATCH = 32 << 20 }; // bytes of logits
+// Bytes of logits: forward, whole rows, the more the less often the head is read; backward, some
+// columns of many rows.
+enum { FORWARD_SCRATCH = 64 << 20, BACKWARD_SCRATCH = 32 << 20 };
 
 typedef struct Rows {
     const XrTensor *logprob, *entropy, *best, *lse, *targets;
@@ -31,7 +33,7 @@ static void reduce_rows(void *context, int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; i++) {
         float *z = r->logits + i * r->vocab, mean = 0;
         int64_t row = r->first + i, target = target_of(r->targets, row, r->vocab);
-        k->divide(z, r->vocab, r->temperature);
+        if (r->temperature != 1) k->divide(z, r->vocab, r->temperature);
         float lse =
             r->entropy ? xr_cpu_row_lse_mean(z, r->vocab, &mean) : xr_cpu_row_lse(z, r->vocab);
         ((float *)r->logprob->data)[row] = target < 0 ? 0 : z[target] - lse;
@@ -47,7 +49,7 @@ void xr_cpu_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entro
     xr_cpu_require_f32(hidden, "logprob");
     int64_t rows = hidden->shape[0], vocab = head->shape[0];
     if (rows == 0) return;
-    int64_t chunk = XR_MAX(1, XR_MIN(rows, SCRATCH / (int64_t)sizeof(float) / vocab));
+    int64_t chunk = XR_MAX(1, XR_MIN(rows, FORWARD_SCRATCH / (int64_t)sizeof(float) / vocab));
     float *logits = xr_cpu_shared_scratch(b, (size_t)(chunk * vocab) * sizeof *logits);
     for (int64_t first = 0; first < rows; first += chunk) {
         int64_t count = XR_MIN(chunk, rows - first);
@@ -94,7 +96,7 @@ void xr_cpu_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTens
     int64_t rows = hidden->shape[0], vocab = head->shape[0];
     if (rows == 0) return;
     int64_t chunk = XR_MIN(rows, MOST_ROWS);
-    int64_t columns = XR_MIN(vocab, SCRATCH / (int64_t)sizeof(float) / chunk);
+    int64_t columns = XR_MIN(vocab, BACKWARD_SCRATCH / (int64_t)sizeof(float) / chunk);
     float *dz = xr_cpu_shared_scratch(b, (size_t)(chunk * columns) * sizeof *dz);
     for (int64_t first = 0; first < rows; first += chunk) {
         int64_t count = XR_MIN(chunk, rows - first);

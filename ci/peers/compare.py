@@ -172,7 +172,7 @@ def grpo(c):
     data = c.data / "gsm8k/train.jsonl"
 
     def own(checkpointing):
-        steps, peak = train(c, "grpo", c.work / "grpo", data, max_steps=3, beta=0,
+        steps, peak = train(c, "grpo", c.work / "grpo", data, max_steps=2, beta=0,
                             per_device_train_batch_size=4, gradient_accumulation_steps=8,
                             num_generations=8, max_completion_length=128, max_prompt_length=256,
                             learning_rate=1e-6, prompt_template="none",

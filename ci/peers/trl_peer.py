@@ -16,7 +16,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
 
-STEPS = 3
+STEPS = 2
 
 
 class TimedTrainer(GRPOTrainer):
