@@ -9,7 +9,7 @@ command -v apt-get >/dev/null || {
 packages=(
   build-essential cmake ninja-build pkg-config git
   libopenblas-dev libcjson-dev libpng-dev libjpeg-dev libwebp-dev zlib1g-dev
-  libutf8proc-dev libxxhash-dev libedit-dev libgmp-dev libflint-dev
+  libcurl4-openssl-dev libutf8proc-dev libxxhash-dev libedit-dev libgmp-dev libflint-dev
   libcmocka-dev libboost-context-dev
 )
 packages+=("$@")

@@ -142,7 +142,7 @@ static Bench bench_open(const Case *c, int64_t max_length) {
     xr_buffer_format(&file, "%s%s.jsonl", xr_test_source("golden/sft/"),
                      strcmp(c->name, "text") == 0 ? "text" : "pictures");
     char format[] = "auto";
-    XrDatasetSpec spec = {file.data, format, 0, 0};
+    XrDatasetSpec spec = {.path = file.data, .format = format};
     XrDatasetList list = {&spec, 1};
     XrSftDataSettings settings = {max_length, XR_OVERLONG_TRUNCATE, "auto", false};
     if (!xr_sft_data_open(&bench.data, bench.m, &list, &settings, NULL, &err)) {

@@ -9,6 +9,7 @@ pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 
 # Debian 12 has FLINT 2 with Arb and Calcium beside it; FLINT 3 holds all three.
@@ -22,5 +23,5 @@ pkg_check_modules(GMP REQUIRED IMPORTED_TARGET gmp)
 add_library(xr_libraries INTERFACE)
 target_link_libraries(xr_libraries INTERFACE
   PkgConfig::OPENBLAS PkgConfig::CJSON PkgConfig::PNG PkgConfig::JPEG PkgConfig::WEBP
-  PkgConfig::ZLIB PkgConfig::UTF8PROC PkgConfig::XXHASH ${xr_exact} PkgConfig::GMP
+  PkgConfig::ZLIB PkgConfig::CURL PkgConfig::UTF8PROC PkgConfig::XXHASH ${xr_exact} PkgConfig::GMP
   Threads::Threads m)

@@ -9,6 +9,7 @@
     X(bench, "times operations and whole jobs beside what the hardware can do")                    \
     X(chat, "answers to text and pictures: one prompt, or a conversation")                         \
     X(distill, "a teacher's answers that the verifier accepts, as data for sft")                   \
+    X(eval, "benchmarks, as published")                                                            \
     X(forward, "one request through the model, inputs and results written for comparison")         \
     X(tokenize, "text to token ids and back, as JSON Lines")                                       \
     X(grpo, "reinforcement learning with verifiable rewards")                                      \

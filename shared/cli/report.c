@@ -11,12 +11,12 @@
 
 int xr_command_report(int argc, char **argv) {
     const char *out = NULL;
-    int64_t samples = 100;
+    int64_t samples = -1;
     const XrOption options[] = {
         {"out", XR_OPT_TEXT, &out, "FILE.html",
          "where the page is written (default: report.html in the first run's folder)", NULL, 0, 0},
-        {"samples", XR_OPT_INT, &samples, "N", "show the last N samples of each run", NULL, 0,
-         10000},
+        {"samples", XR_OPT_INT, &samples, "N",
+         "show the last N samples of each run (default: 100; of an evaluation 2000)", NULL, 0, 1e6},
     };
     const XrCommandLine line = {
         "xreasoner report RUN_DIR... [--out FILE.html]",

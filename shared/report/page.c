@@ -3,6 +3,8 @@
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
 #include "shared/report/chart.h"
+#include "shared/report/eval_data.h"
+#include "shared/report/eval_page.h"
 #include "shared/report/sample.h"
 
 #include <stdlib.h>
@@ -37,6 +39,10 @@ static const char STYLE[] =
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.45 "
     "ui-monospace,monospace;margin:.4rem 0}\n"
     "mark{background:var(--mark);color:inherit;border-radius:2px}.soft{color:var(--soft)}\n"
+    ".filters{display:flex;flex-wrap:wrap;gap:.4rem 1rem;margin:.6rem 0}"
+    ".filters label{color:var(--soft)}select,input,button{font:inherit;color:var(--ink);"
+    "background:var(--card);border:1px solid var(--rule);border-radius:4px;padding:.1rem .4rem}"
+    "button:disabled{opacity:.4}h4{margin:1rem 0 .3rem}\n"
     ".right::before{content:'right';}.wrong::before{content:'wrong';}\n"
     ".c0{color:#2f6fde}.c1{color:#d9622b}.c2{color:#2a9d62}.c3{color:#b0479a}.c4{color:#c7a008}"
     ".c5{color:#17a2b8}.c6{color:#8a6d3b}.c7{color:#d23f57}\n";
@@ -192,6 +198,7 @@ static void last_values(XrBuffer *out, const XrRunData *runs, int count, const c
 static void summary_rows(XrBuffer *out, const XrRunData *run) {
     const cJSON *item;
     cJSON_ArrayForEach(item, run->summary.root) {
+        if (cJSON_IsArray(item)) continue; // an evaluation's results have tables of their own
         xr_buffer_text(out, "<tr><td>");
         text(out, item->string ? item->string : "");
         xr_buffer_text(out, "</td><td>");
@@ -256,9 +263,13 @@ void xr_report_page(XrBuffer *out, const XrRunData *runs, int count) {
         constants(out, runs, count, names, metrics);
         last_values(out, runs, count, names, metrics);
     }
+    xr_report_evaluations(out, runs, count);
     counts(out, runs, count);
     configuration(out, runs, count);
-    for (int r = 0; r < count; r++) xr_report_samples(out, &runs[r]);
+    for (int r = 0; r < count; r++) {
+        if (!xr_run_is_eval(&runs[r])) xr_report_samples(out, &runs[r]);
+    }
+    xr_report_answers(out, runs, count);
     xr_buffer_text(out, "</body></html>\n");
     free(names);
 }

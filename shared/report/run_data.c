@@ -88,6 +88,12 @@ static bool read_optional(XrJson *out, const char *folder, const char *name, XrE
     return ok;
 }
 
+bool xr_run_is_eval(const XrRunData *data) {
+    const cJSON *command =
+        data->config.root ? cJSON_GetObjectItemCaseSensitive(data->config.root, "command") : NULL;
+    return cJSON_IsString(command) && strcmp(command->valuestring, "eval") == 0;
+}
+
 static char *last_part(const char *folder) {
     size_t length = strlen(folder);
     while (length > 1 && folder[length - 1] == '/') length--;
@@ -98,12 +104,13 @@ static char *last_part(const char *folder) {
 
 bool xr_run_data_read(XrRunData *out, const char *folder, int most_samples, XrError *err) {
     *out = (XrRunData){.folder = xr_strdup(folder), .name = last_part(folder)};
-    out->samples = xr_calloc((size_t)most_samples + 1, sizeof *out->samples);
     bool metrics = false, samples = false;
-    bool ok = read_optional(&out->config, folder, "config.json", err) &&
-              read_optional(&out->summary, folder, "summary.json", err) &&
-              read_lines(out, "metrics.jsonl", most_samples, &metrics, err) &&
-              read_lines(out, "samples.jsonl", most_samples, &samples, err);
+    bool ok = read_optional(&out->config, folder, "config.json", err);
+    if (most_samples < 0) most_samples = ok && xr_run_is_eval(out) ? 2000 : 100;
+    out->samples = xr_calloc((size_t)most_samples + 1, sizeof *out->samples);
+    ok = ok && read_optional(&out->summary, folder, "summary.json", err) &&
+         read_lines(out, "metrics.jsonl", most_samples, &metrics, err) &&
+         read_lines(out, "samples.jsonl", most_samples, &samples, err);
     if (ok && !metrics && !samples) {
         ok = xr_fail(err, XR_ERR_INPUT,
                      "%s: holds neither metrics.jsonl nor samples.jsonl; a run's "

@@ -23,11 +23,15 @@ typedef struct XrRunData {
     int64_t sample_rows; // lines of samples.jsonl
 } XrRunData;
 
-// Reads a run's folder. Of samples.jsonl, the last `most_samples` lines are kept. A folder that
+// Reads a run's folder. Of samples.jsonl, the last `most_samples` lines are kept; -1: 2,000 of an
+// evaluation, 100 of another run. A folder that
 // holds neither metrics.jsonl nor samples.jsonl is an error; lines that cannot be read are counted
 // (a running or killed program may have written half of the last one).
 bool xr_run_data_read(XrRunData *out, const char *folder, int most_samples, XrError *err);
 void xr_run_data_free(XrRunData *data);
+
+// Whether the folder is that of an evaluation.
+bool xr_run_is_eval(const XrRunData *run);
 
 // The series of a name, or NULL.
 const XrSeries *xr_run_series(const XrRunData *data, const char *name);

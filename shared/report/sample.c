@@ -1,7 +1,6 @@
 #include "shared/report/sample.h"
 
 #include "shared/report/chart.h"
-#include "shared/text/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +60,13 @@ static bool marked_response(XrBuffer *out, const XrTokenizer *tokenizer, const c
     return ok;
 }
 
+void xr_report_response(XrBuffer *out, const XrTokenizer *tokenizer, const cJSON *sample) {
+    const char *response = get_text(sample, "response");
+    if (!marked_response(out, tokenizer, sample) && response) {
+        xr_html_text(out, response, strlen(response));
+    }
+}
+
 static void labelled(XrBuffer *out, const char *label, const char *value) {
     if (!value || !*value) return;
     xr_buffer_format(out, "<span class=\"soft\">%s</span> ", label);
@@ -69,7 +75,7 @@ static void labelled(XrBuffer *out, const char *label, const char *value) {
 }
 
 static void one_sample(XrBuffer *out, const XrTokenizer *tokenizer, const cJSON *sample) {
-    const char *prompt = get_text(sample, "prompt"), *response = get_text(sample, "response");
+    const char *prompt = get_text(sample, "prompt");
     double score = get_number(sample, "score", -1), step = get_number(sample, "step", -1);
     xr_buffer_text(out, "<details><summary>");
     if (score >= 0) xr_buffer_format(out, "<b class=\"%s\"></b> ", score > 0 ? "right" : "wrong");
@@ -82,9 +88,7 @@ static void one_sample(XrBuffer *out, const XrTokenizer *tokenizer, const cJSON 
     xr_buffer_text(out, "</summary>\n<pre class=\"soft\">");
     if (prompt) xr_html_text(out, prompt, strlen(prompt));
     xr_buffer_text(out, "</pre><pre>");
-    if (!marked_response(out, tokenizer, sample) && response) {
-        xr_html_text(out, response, strlen(response));
-    }
+    xr_report_response(out, tokenizer, sample);
     xr_buffer_text(out, "</pre></details>\n");
 }
 

@@ -39,7 +39,11 @@ static const Key KEYS[] = {
     XR_RUN_KEYS(TEXT_ROW, INT_ROW, REAL_ROW, BOOL_ROW)
         DATASET_ROW(train_dataset, XR_RUN_TRAIN | XR_RUN_DISTILL,
                     "[{\"path\": FILE, \"format\": NAME, \"limit\": N, \"skip\": N}, ...]")
-            DATASET_ROW(eval_dataset, XR_RUN_TRAIN | XR_RUN_EVAL, "the same, for evaluation")};
+            DATASET_ROW(eval_dataset, XR_RUN_TRAIN | XR_RUN_EVAL,
+                        "the same, for evaluation; of eval, format is a benchmark's name, and "
+                        "\"images\" a folder")
+                DATASET_ROW(fewshot_dataset, XR_RUN_EVAL,
+                            "the same: where the worked examples of benchmarks come from")};
 
 static void *field(const XrRunConfig *config, const Key *key) {
     return (char *)config + key->offset;
@@ -80,6 +84,7 @@ static void free_datasets(XrDatasetList *list) {
     for (int i = 0; i < list->count; i++) {
         free(list->items[i].path);
         free(list->items[i].format);
+        free(list->items[i].images);
     }
     free(list->items);
     *list = (XrDatasetList){0};
@@ -160,8 +165,8 @@ static bool store_number(const char *source, const Key *k, void *out, const cJSO
 
 static bool store_dataset(const XrJson *json, const Key *k, XrDatasetSpec *out, const cJSON *item,
                           XrError *err) {
-    static const char *const known[] = {"path", "format", "limit", "skip"};
-    const char *path = NULL, *format = "auto";
+    static const char *const known[] = {"path", "format", "limit", "skip", "images"};
+    const char *path = NULL, *format = "auto", *images = NULL;
     const cJSON *child;
     cJSON_ArrayForEach(child, item) {
         bool ours = false;
@@ -169,12 +174,13 @@ static bool store_dataset(const XrJson *json, const Key *k, XrDatasetSpec *out, 
         if (!ours) {
             return xr_fail(err, XR_ERR_INPUT,
                            "%s: a dataset in \"%s\" has the unknown key \"%s\"; known "
-                           "are path, format, limit and skip",
+                           "are path, format, limit, skip and images",
                            json->name, k->name, child->string);
         }
     }
     if (!xr_json_get_text(json, item, "path", &path, err) ||
         !xr_json_get_text(json, item, "format", &format, err) ||
+        !xr_json_get_text(json, item, "images", &images, err) ||
         !xr_json_get_int(json, item, "limit", &out->limit, err) ||
         !xr_json_get_int(json, item, "skip", &out->skip, err)) {
         return false;
@@ -187,6 +193,7 @@ static bool store_dataset(const XrJson *json, const Key *k, XrDatasetSpec *out, 
     }
     out->path = xr_strdup(path);
     out->format = xr_strdup(format);
+    out->images = images ? xr_strdup(images) : NULL;
     return true;
 }
 
@@ -201,7 +208,7 @@ static bool store_datasets(const XrJson *json, const Key *k, XrDatasetList *out,
     for (; item && out->count < count; item = item->next) {
         XrDatasetSpec *spec = &out->items[out->count++];
         if (cJSON_IsString(item)) {
-            *spec = (XrDatasetSpec){xr_strdup(item->valuestring), xr_strdup("auto"), 0, 0};
+            *spec = (XrDatasetSpec){xr_strdup(item->valuestring), xr_strdup("auto"), 0, 0, NULL};
         } else if (!cJSON_IsObject(item)) {
             return xr_fail(err, XR_ERR_INPUT,
                            "%s: \"%s\" must list objects with \"path\" and \"format\"", json->name,
@@ -296,8 +303,13 @@ static void datasets_json(const XrDatasetList *list, XrBuffer *out) {
         xr_buffer_json(out, d->path, strlen(d->path));
         xr_buffer_text(out, ", \"format\": ");
         xr_buffer_json(out, d->format, strlen(d->format));
-        xr_buffer_format(out, ", \"limit\": %lld, \"skip\": %lld}", (long long)d->limit,
+        xr_buffer_format(out, ", \"limit\": %lld, \"skip\": %lld", (long long)d->limit,
                          (long long)d->skip);
+        if (d->images) {
+            xr_buffer_text(out, ", \"images\": ");
+            xr_buffer_json(out, d->images, strlen(d->images));
+        }
+        xr_buffer_byte(out, '}');
     }
     xr_buffer_byte(out, ']');
 }

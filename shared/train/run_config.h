@@ -14,6 +14,7 @@ typedef struct XrDatasetSpec {
     char *format;  // see docs/training.md; "auto": by what the first row looks like
     int64_t limit; // rows taken, 0: all
     int64_t skip;  // rows left out at the start
+    char *images;  // of benchmarks: the folder that paths of pictures start from; NULL: the file's
 } XrDatasetSpec;
 
 typedef struct XrDatasetList {
@@ -30,7 +31,7 @@ typedef struct XrDatasetList {
 typedef struct XrRunConfig {
     int command; // XR_RUN_SFT, ...
     XR_RUN_KEYS(XR_RUN_TEXT_FIELD, XR_RUN_INT_FIELD, XR_RUN_REAL_FIELD, XR_RUN_BOOL_FIELD)
-    XrDatasetList train_dataset, eval_dataset;
+    XrDatasetList train_dataset, eval_dataset, fewshot_dataset;
 } XrRunConfig;
 
 // The defaults of a command.

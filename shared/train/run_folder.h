@@ -27,8 +27,9 @@ typedef struct XrRunFolder {
 } XrRunFolder;
 
 // Makes the folder of a new run and writes config.json, or, with `resume`, opens that of an
-// interrupted one: its configuration must be the same but for output_dir, save_steps and
-// save_total_limit, the differing key is named otherwise. What killed processes left half-written
+// interrupted one: its configuration must be the same but for keys that change no result
+// (output_dir, save_steps, save_total_limit, sizes of batches and caches, those of an endpoint); a
+// differing one is named otherwise. What killed processes left half-written
 // is removed. A new run in a folder that holds one is an error.
 bool xr_run_folder_open(XrRunFolder *out, const XrRunConfig *config, bool resume, XrError *err);
 void xr_run_folder_close(XrRunFolder *folder);

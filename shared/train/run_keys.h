@@ -80,7 +80,8 @@ enum {
     INT(max_batch_sequences, XR_RUN_SAMPLE, 64, 64, 1, 65536, "sequences generated at a time")     \
     INT(kv_cache_mb, XR_RUN_SAMPLE, 2048, 2048, 1, 1e9, "memory of keys and values")               \
     TEXT(prompt_template, XR_RUN_SAMPLE | XR_RUN_SFT, "auto", NULL,                                \
-         "auto, none, a template's name, or a file with {{ question }} in it")                     \
+         "auto, none, a template's name, or a file with {{ question }} in it; of eval also "       \
+         "reasoning (the paper's, auto) or direct")                                                \
     /* policy optimisation */                                                                      \
     REAL(epsilon, XR_RUN_GRPO, 0.2, 0.2, 0, 10, "the ratio is clipped below 1 - epsilon")          \
     REAL(epsilon_high, XR_RUN_GRPO, -1, -1, -1, 10, "and above 1 + epsilon_high; -1: epsilon")     \
@@ -103,6 +104,26 @@ enum {
     INT(overlong_buffer, XR_RUN_GRPO, 512, 512, 1, 1e9, "soft punishment's last tokens")           \
     TEXT(reward_kind, XR_RUN_GRPO | XR_RUN_DISTILL, "auto", "auto|math|choice|text",               \
          "how the verifier compares answer and gold")                                              \
-    INT(max_items, XR_RUN_EVAL | XR_RUN_DISTILL, 0, 0, 0, 1e12, "of each dataset; 0: all")
+    INT(max_items, XR_RUN_EVAL | XR_RUN_DISTILL, 0, 0, 0, 1e12, "of each dataset; 0: all")         \
+    /* evaluation */                                                                               \
+    BOOL(compare_forced_exit, XR_RUN_EVAL, false,                                                  \
+         "answers with and without forced exit at think_budget, from one pass")                    \
+    BOOL(without_images, XR_RUN_EVAL, false, "withhold the pictures (for eval --text-solvable)")   \
+    TEXT(items, XR_RUN_EVAL, NULL, NULL,                                                           \
+         "a file of items to keep, {\"dataset\": ..., \"id\": ...} a line")                        \
+    TEXT(denominator, XR_RUN_EVAL, "published", "published|answered",                              \
+         "what accuracies are divided by: the published number of items, or those answered")       \
+    TEXT(system_prompt, XR_RUN_EVAL, NULL, NULL, "a system message before each question")          \
+    INT(num_fewshot, XR_RUN_EVAL, 0, 0, 0, 64, "worked examples before each question")             \
+    INT(min_pixels, XR_RUN_EVAL, 0, 0, 0, 1e9,                                                     \
+        "of a resized picture; 0: as the model folder says")                                       \
+    INT(max_pixels, XR_RUN_EVAL, 0, 0, 0, 1e9, "the same")                                         \
+    TEXT(endpoint, XR_RUN_EVAL, NULL, NULL,                                                        \
+         "base URL of an OpenAI-compatible server (http://host:port/v1) to ask instead")           \
+    INT(num_concurrent, XR_RUN_EVAL, 8, 8, 1, 1024, "requests to the endpoint at a time")          \
+    INT(max_retries, XR_RUN_EVAL, 5, 5, 0, 1000, "of a request that the endpoint did not answer")  \
+    INT(timeout, XR_RUN_EVAL, 600, 600, 1, 1e6, "seconds that the endpoint has for a request")     \
+    TEXT(responses, XR_RUN_EVAL, NULL, NULL,                                                       \
+         "a file of responses to judge instead, {\"id\": ..., \"response\": ...} a line")
 
 #endif

@@ -14,7 +14,9 @@ bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig 
         return xr_fail(err, XR_ERR_INPUT,
                        "\"model_name_or_path\" is missing: say which model folder to use");
     }
-    XrChatModelOptions options = {.weights = xr_weight_type(c->dtype)};
+    XrChatModelOptions options = {.weights = xr_weight_type(c->dtype),
+                                  .min_pixels = c->min_pixels,
+                                  .max_pixels = c->max_pixels};
     XrBuffer notice = {0};
     bool ok = xr_chat_model_open(out, backend, c->model_name_or_path, &options, &notice, err);
     if (notice.length) fprintf(stderr, "%s", notice.data);

@@ -1,0 +1,277 @@
+#include "shared/report/eval_page.h"
+
+#include "shared/base/memory.h"
+#include "shared/eval/published.h"
+#include "shared/report/chart.h"
+#include "shared/report/eval_data.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void text(XrBuffer *out, const char *t) {
+    xr_html_text(out, t, strlen(t));
+}
+
+static const cJSON *get(const cJSON *json, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(json, key);
+}
+
+static double number(const cJSON *json, const char *key) {
+    const cJSON *value = get(json, key);
+    return cJSON_IsNumber(value) ? value->valuedouble : 0;
+}
+
+static const char *string(const cJSON *json, const char *key) {
+    const char *value = cJSON_GetStringValue(get(json, key));
+    return value ? value : "";
+}
+
+// A row of a run's summary.json: a benchmark in a mode.
+typedef struct Result {
+    const XrRunData *run;
+    int run_index;
+    const cJSON *json;
+    const XrEvalScores *scores;
+} Result;
+
+typedef struct Results {
+    Result *items;
+    int count;
+} Results;
+
+static Results results_of(const XrRunData *runs, int count, const XrEvalScores *scores) {
+    Results all = {0};
+    for (int r = 0; r < count; r++) {
+        const cJSON *item;
+        if (!xr_run_is_eval(&runs[r]) || !runs[r].summary.root) continue;
+        cJSON_ArrayForEach(item, get(runs[r].summary.root, "results")) {
+            size_t bytes = sizeof *all.items * ((size_t)all.count + 1);
+            all.items = xr_realloc(all.items, bytes);
+            all.items[all.count++] = (Result){&runs[r], r, item, &scores[r]};
+        }
+    }
+    return all;
+}
+
+static void name_of(XrBuffer *out, const Result *r) {
+    xr_buffer_format(out, "<span class=\"c%d\">&#9632;</span> ", r->run_index % XR_CHART_COLOURS);
+    text(out, r->run->name);
+    if (strcmp(string(r->json, "mode"), "budget") == 0) xr_buffer_text(out, ", forced exit");
+}
+
+// ---- one benchmark ----
+
+static void mean_cell(XrBuffer *out, const cJSON *mean) {
+    xr_buffer_text(out, "<td class=\"n\">");
+    if (cJSON_IsObject(mean)) {
+        xr_buffer_format(out, "%.1f <small class=\"soft\">%.1f&ndash;%.1f</small>",
+                         100 * number(mean, "value"), 100 * number(mean, "low"),
+                         100 * number(mean, "high"));
+    }
+    xr_buffer_text(out, "</td>");
+}
+
+static void share_cell(XrBuffer *out, double part, double whole) {
+    xr_buffer_format(out, "<td class=\"n\">%.1f</td>", whole > 0 ? 100 * part / whole : 0);
+}
+
+static void length_cell(XrBuffer *out, const cJSON *length) {
+    xr_buffer_text(out, "<td class=\"n\">");
+    if (cJSON_IsObject(length)) xr_buffer_format(out, "%.0f", number(length, "mean"));
+    xr_buffer_text(out, "</td>");
+}
+
+static void result_row(XrBuffer *out, const Result *r) {
+    const cJSON *j = r->json, *verdicts = get(j, "verdicts");
+    double answers = number(j, "answers");
+    int samples = (int)number(j, "samples");
+    char key[32];
+    snprintf(key, sizeof key, "pass@%d", samples);
+    xr_buffer_text(out, "<tr><td>");
+    name_of(out, r);
+    xr_buffer_format(out, "</td><td class=\"n\">%.0f of %.0f</td><td class=\"n\">%d</td>",
+                     number(j, "answered"), number(j, "items"), samples);
+    mean_cell(out, get(j, "accuracy"));
+    mean_cell(out, get(j, "majority"));
+    mean_cell(out, get(j, key));
+    mean_cell(out, get(j, "official"));
+    share_cell(out, number(j, "truncated"), answers);
+    share_cell(out, number(j, "endless"), answers);
+    share_cell(out, number(j, "forced"), answers);
+    share_cell(out, number(verdicts, "unparsed"), answers);
+    share_cell(out, number(verdicts, "empty"), answers);
+    length_cell(out, get(j, "tokens"));
+    length_cell(out, get(j, "words"));
+    xr_buffer_text(out, "</tr>\n");
+}
+
+static void published_rows(XrBuffer *out, const char *dataset) {
+    int count;
+    const XrPublished *p = xr_published(dataset, &count);
+    for (int i = 0; i < count; i++) {
+        xr_buffer_text(out, "<tr class=\"soft\"><td>paper: ");
+        text(out, p[i].system);
+        xr_buffer_text(out, "</td><td>");
+        text(out, p[i].where);
+        xr_buffer_text(out, "</td><td>");
+        text(out, p[i].metric);
+        xr_buffer_format(out,
+                         "</td><td class=\"n\">%.1f</td><td colspan=\"9\"></td><td class=\"n\">",
+                         p[i].value);
+        if (p[i].words > 0) xr_buffer_format(out, "%.0f", p[i].words);
+        xr_buffer_text(out, "</td></tr>\n");
+    }
+}
+
+// What a table does not show: items without an answer, and answers that took a tie rule.
+static void left_out_line(XrBuffer *out, const Result *r) {
+    const cJSON *lost = get(r->json, "left_out"), *item;
+    double unanswered = number(r->json, "items") - number(r->json, "answered");
+    XrBuffer reasons = {0};
+    cJSON_ArrayForEach(item, lost) {
+        if (!cJSON_IsNumber(item) || item->valuedouble <= 0) continue;
+        xr_buffer_format(&reasons, "%s%.0f %s", reasons.length ? ", " : "", item->valuedouble,
+                         item->string);
+    }
+    if (unanswered > 0 || reasons.length) {
+        xr_buffer_text(out, "<p class=\"soft\">");
+        name_of(out, r);
+        xr_buffer_format(out, ": %.0f of %.0f items have no answer and count as wrong", unanswered,
+                         number(r->json, "items"));
+        if (reasons.length) xr_buffer_text(out, " (");
+        if (reasons.length) text(out, reasons.data);
+        if (reasons.length) xr_buffer_text(out, ")");
+        xr_buffer_text(out, ". left_out.jsonl names them.</p>\n");
+    }
+    xr_buffer_free(&reasons);
+}
+
+static bool is_of(const Result *r, const char *dataset) {
+    return strcmp(string(r->json, "dataset"), dataset) == 0;
+}
+
+static const cJSON *subject_of(const Result *r, const char *name) {
+    const cJSON *row;
+    cJSON_ArrayForEach(row, get(r->json, "subjects")) {
+        if (strcmp(string(row, "subject"), name) == 0) return row;
+    }
+    return NULL;
+}
+
+static void subjects(XrBuffer *out, const Results *all, const char *dataset) {
+    const Result *first = NULL;
+    for (int i = 0; i < all->count && !first; i++) {
+        if (is_of(&all->items[i], dataset)) first = &all->items[i];
+    }
+    const cJSON *row, *rows = get(first->json, "subjects");
+    if (cJSON_GetArraySize(rows) < 2) return;
+    xr_buffer_text(out, "<details><summary>By subject</summary><div class=\"scroll\"><table><thead>"
+                        "<tr><th>subject</th><th>items</th>");
+    for (int i = 0; i < all->count; i++) {
+        if (!is_of(&all->items[i], dataset)) continue;
+        xr_buffer_text(out, "<th>");
+        name_of(out, &all->items[i]);
+        xr_buffer_text(out, "</th>");
+    }
+    xr_buffer_text(out, "</tr></thead><tbody>\n");
+    cJSON_ArrayForEach(row, rows) {
+        xr_buffer_text(out, "<tr><td>");
+        text(out, string(row, "subject"));
+        xr_buffer_format(out, "</td><td class=\"n\">%.0f</td>", number(row, "items"));
+        for (int i = 0; i < all->count; i++) {
+            if (!is_of(&all->items[i], dataset)) continue;
+            mean_cell(out, get(subject_of(&all->items[i], string(row, "subject")), "accuracy"));
+        }
+        xr_buffer_text(out, "</tr>\n");
+    }
+    xr_buffer_text(out, "</tbody></table></div></details>\n");
+}
+
+static void pair_row(XrBuffer *out, const Result *a, const Result *b, const char *dataset) {
+    XrEvalPair p;
+    if (!xr_eval_compare(&p, a->scores, string(a->json, "mode"), b->scores, string(b->json, "mode"),
+                         dataset)) {
+        return;
+    }
+    xr_buffer_text(out, "<tr><td>");
+    name_of(out, a);
+    xr_buffer_text(out, " &minus; ");
+    name_of(out, b);
+    xr_buffer_format(out,
+                     "</td><td class=\"n\">%lld</td><td class=\"n\">%+.1f <small class=\"soft\">"
+                     "%+.1f&ndash;%+.1f</small></td><td class=\"n\">%.4f</td><td class=\"n\">%lld "
+                     "/ %lld</td><td class=\"n\">",
+                     (long long)p.items, 100 * p.paired.difference, 100 * p.paired.interval.low,
+                     100 * p.paired.interval.high, p.paired.p, (long long)p.only_first,
+                     (long long)p.only_second);
+    if (p.one_sample) xr_buffer_format(out, "%.4f", p.mcnemar);
+    xr_buffer_text(out, "</td></tr>\n");
+}
+
+static void pairs(XrBuffer *out, const Results *all, const char *dataset) {
+    XrBuffer rows = {0};
+    for (int i = 0; i < all->count; i++) {
+        for (int k = i + 1; k < all->count; k++) {
+            bool ours = is_of(&all->items[i], dataset) && is_of(&all->items[k], dataset);
+            if (ours) pair_row(&rows, &all->items[k], &all->items[i], dataset);
+        }
+    }
+    if (rows.length) {
+        xr_buffer_text(
+            out, "<h4>Paired comparison</h4>\n<div class=\"scroll\"><table><thead><tr><th>"
+                 "difference</th><th>items both answered</th><th>points, 95%</th><th>p "
+                 "(bootstrap)</th><th>only one right</th><th>p (McNemar, exact)</th></tr></thead>"
+                 "<tbody>\n");
+        xr_buffer_append(out, rows.data, rows.length);
+        xr_buffer_text(out, "</tbody></table></div>\n");
+    }
+    xr_buffer_free(&rows);
+}
+
+static void benchmark(XrBuffer *out, const Results *all, int first) {
+    const char *dataset = string(all->items[first].json, "dataset");
+    xr_buffer_text(out, "<h3>");
+    text(out, string(all->items[first].json, "title"));
+    xr_buffer_text(
+        out, "</h3>\n<div class=\"scroll\"><table><thead><tr><th></th><th>answered</th><th>samples"
+             "</th><th>accuracy</th><th>majority</th><th>pass@n</th><th>official rule</th>"
+             "<th>truncated</th><th>endless</th><th>forced</th><th>unparsed</th><th>empty</th>"
+             "<th>tokens</th><th>words</th></tr></thead><tbody>\n");
+    for (int i = first; i < all->count; i++) {
+        if (is_of(&all->items[i], dataset)) result_row(out, &all->items[i]);
+    }
+    published_rows(out, dataset);
+    xr_buffer_text(out, "</tbody></table></div>\n");
+    for (int i = first; i < all->count; i++) {
+        if (is_of(&all->items[i], dataset)) left_out_line(out, &all->items[i]);
+    }
+    subjects(out, all, dataset);
+    pairs(out, all, dataset);
+}
+
+void xr_report_evaluations(XrBuffer *out, const XrRunData *runs, int count) {
+    XrEvalScores *scores = xr_calloc((size_t)count, sizeof *scores);
+    bool any = false;
+    for (int r = 0; r < count; r++) {
+        if (!xr_run_is_eval(&runs[r])) continue;
+        any = true;
+        xr_eval_scores_read(&scores[r], &runs[r]);
+    }
+    Results all = results_of(runs, count, scores);
+    if (any) {
+        xr_buffer_text(
+            out, "<h2>Evaluation</h2>\n<p class=\"soft\">Percent, with 95% intervals (Wilson; with "
+                 "several samples, clustered by question). Accuracy is the mean over samples. "
+                 "Truncated to empty: of all answers. Tokens and words: means.</p>\n");
+    }
+    for (int i = 0; i < all.count; i++) {
+        bool seen = false;
+        for (int k = 0; k < i; k++)
+            seen |= is_of(&all.items[k], string(all.items[i].json, "dataset"));
+        if (!seen) benchmark(out, &all, i);
+    }
+    free(all.items);
+    for (int r = 0; r < count; r++) xr_eval_scores_free(&scores[r]);
+    free(scores);
+}
