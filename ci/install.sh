@@ -10,7 +10,7 @@ packages=(
   build-essential cmake ninja-build pkg-config git
   libopenblas-dev libcjson-dev libpng-dev libjpeg-dev libwebp-dev zlib1g-dev
   libcurl4-openssl-dev libutf8proc-dev libxxhash-dev libedit-dev libgmp-dev libflint-dev
-  libcmocka-dev libboost-context-dev
+  libcmocka-dev libmicrohttpd-dev libboost-context-dev
 )
 packages+=("$@")
 # FLINT 2, which Debian 12 has, leaves Arb, Calcium and Antic to packages of their own.
