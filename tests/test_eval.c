@@ -381,6 +381,57 @@ static void text_solvable_items_go(void **state) {
     free(folders[1]);
 }
 
+// ---- the page ----
+
+static char *gsm8k(const char *name, const char *second) {
+    char *items =
+        xr_test_write("gsm8k.jsonl", "{\"question\": \"1+2?\", \"answer\": \"#### 3\"}\n"
+                                     "{\"question\": \"2+2?\", \"answer\": \"#### 4\"}\n");
+    XrBuffer data = {0}, said = {0}, which = {0};
+    xr_buffer_format(
+        &data, "eval_dataset=[{\"path\": \"%s\", \"format\": \"gsm8k\", \"limit\": 2}]", items);
+    xr_buffer_format(&said,
+                     "{\"id\": \"0\", \"response\": \"</script><b>3\"}\n"
+                     "{\"id\": \"1\", \"response\": \"<answer>%s</answer>\"}\n",
+                     second);
+    char *file = xr_test_write("gsm8k-said.jsonl", said.data), *folder = xr_test_path(name);
+    xr_buffer_format(&which, "responses=%s", file);
+    xr_test_eval(folder, ARGUMENTS(data.data, which.data), 0);
+    xr_buffer_free(&data);
+    xr_buffer_free(&said);
+    xr_buffer_free(&which);
+    free(items);
+    free(file);
+    return folder;
+}
+
+static void page_shows_evaluations(void **state) {
+    char *right = gsm8k("right", "4"), *wrong = gsm8k("wrong", "5"),
+         *out = xr_test_path("page.html");
+    pid_t child = xr_test_start(ARGUMENTS("report", right, wrong, "--out", out));
+    assert_int_equal(xr_test_wait(child), 0);
+    XrBuffer page = {0};
+    xr_test_read(&page, xr_test_scratch(), "page.html");
+    static const char *const parts[] = {"<h3>GSM8K</h3>", "paper: X-Reasoner",
+                                        "88.2",           "Paired comparison",
+                                        "0 / 1",          "id=\"answers\""};
+    for (size_t i = 0; i < XR_COUNT(parts); i++) {
+        if (!strstr(page.data, parts[i])) fail_msg("the page lacks %s", parts[i]);
+    }
+    assert_null(strstr(page.data, "src="));
+    assert_null(strstr(page.data, "href="));
+    char *begin = strstr(page.data, "id=\"answers\">") + 13, *end = strstr(begin, "</script>");
+    *end = '\0'; // no answer may end the element early
+    cJSON *answers = cJSON_Parse(begin);
+    assert_int_equal(cJSON_GetArraySize(answers), 4);
+    assert_string_equal(xr_test_string(answers, "0/a"), "&lt;/script&gt;&lt;b&gt;3");
+    cJSON_Delete(answers);
+    xr_buffer_free(&page);
+    free(right);
+    free(wrong);
+    free(out);
+}
+
 // ---- what is refused ----
 
 static void refuses(void **state) {
@@ -429,6 +480,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(stored_responses_by_hand),
         cmocka_unit_test(judged_again),
         cmocka_unit_test(text_solvable_items_go),
+        cmocka_unit_test(page_shows_evaluations),
         cmocka_unit_test(refuses),
     };
     xr_test_filter(argc, argv);
