@@ -38,7 +38,7 @@ static bool attempt(const char *model, const char *folder, const char *replay,
     XrRunConfig config = xr_test_config(XR_RUN_GRPO, all);
     XrBackend *b = xr_cpu_create(threads);
     XrComm *comm = xr_comm_single();
-    XrGrpoOptions options = {&config, b, comm, false, replay};
+    XrGrpoOptions options = {.config = &config, .backend = b, .comm = comm, .replay = replay};
     bool ok = xr_grpo_run(&options, err);
     xr_comm_free(comm);
     xr_backend_free(b);

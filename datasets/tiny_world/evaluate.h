@@ -15,9 +15,7 @@ typedef struct XrWorldExam {
 
 // Appends a table: for each task, domain and medium the share of right responses with its 95%
 // interval, the mean number of tokens, the share that ran into the limit of tokens, and the share
-// of thinking that was never closed. Greedy. Right is: of facts (in text alone),
-// lists and values, the expected text; of
-// answers, what the verifier accepts.
+// that ended by itself with thinking left open. Greedy. What is right: exam.h.
 bool xr_world_evaluate(XrBuffer *table, XrBackend *backend, const char *folder,
                        const XrWorldExam *exam, XrError *err);
 

@@ -8,6 +8,7 @@
 #define XR_COMMANDS(X)                                                                             \
     X(bench, "times operations and whole jobs beside what the hardware can do")                    \
     X(chat, "answers to text and pictures: one prompt, or a conversation")                         \
+    X(demo, "the whole recipe on the tiny world, ending in a page about it")                       \
     X(distill, "a teacher's answers that the verifier accepts, as data for sft")                   \
     X(eval, "benchmarks, as published")                                                            \
     X(forward, "one request through the model, inputs and results written for comparison")         \

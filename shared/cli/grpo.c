@@ -23,7 +23,11 @@ int xr_command_grpo(int argc, char **argv) {
         XrError err = {0};
         XrBackend *b = xr_cpu_create((int)arguments.threads);
         XrComm *comm = xr_comm_single();
-        XrGrpoOptions options = {&config, b, comm, arguments.resume, replay};
+        XrGrpoOptions options = {.config = &config,
+                                 .backend = b,
+                                 .comm = comm,
+                                 .resume = arguments.resume,
+                                 .replay = replay};
         xr_interrupt_watch_job();
         code = xr_grpo_run(&options, &err) ? 0 : 1;
         if (code) fprintf(stderr, "xreasoner: %s\n", err.message);

@@ -239,17 +239,25 @@ static void legend(XrBuffer *out, const XrRunData *runs, int count) {
     xr_buffer_text(out, "</ul>\n");
 }
 
-void xr_report_page(XrBuffer *out, const XrRunData *runs, int count) {
-    const char **names;
-    int metrics = metric_names(runs, count, &names);
+void xr_report_begin(XrBuffer *out, const char *title) {
     xr_buffer_text(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
                         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                         "<title>xreasoner: ");
-    text(out, runs[0].name);
-    if (count > 1) xr_buffer_format(out, " and %d more", count - 1);
+    text(out, title);
     xr_buffer_text(out, "</title>\n<style>\n");
     xr_buffer_text(out, STYLE);
-    xr_buffer_text(out, "</style></head><body>\n<h1>");
+    xr_buffer_text(out, "</style></head><body>\n");
+}
+
+void xr_report_page(XrBuffer *out, const XrRunData *runs, int count) {
+    const char **names;
+    int metrics = metric_names(runs, count, &names);
+    XrBuffer title = {0};
+    xr_buffer_text(&title, runs[0].name);
+    if (count > 1) xr_buffer_format(&title, " and %d more", count - 1);
+    xr_report_begin(out, title.data);
+    xr_buffer_free(&title);
+    xr_buffer_text(out, "<h1>");
     xr_buffer_text(out, count > 1 ? "Runs compared" : "Run ");
     if (count == 1) text(out, runs[0].name);
     xr_buffer_text(out, "</h1>\n");

@@ -4,6 +4,9 @@
 
 #include "shared/report/run_data.h"
 
+// Appends the beginning of a page in the report's style, up to the inside of <body>.
+void xr_report_begin(XrBuffer *out, const char *title);
+
 // Appends the page: what the runs have in common and where they differ, last values, counts,
 // curves, samples with injected tokens marked. Sampled tokens are shown by the tokenizer of the
 // run's model folder; where that cannot be read, by the text that the run stored, without marks,

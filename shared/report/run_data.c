@@ -68,10 +68,10 @@ static bool read_lines(XrRunData *data, const char *name, int most_samples, bool
     int got = 0;
     XrBuffer line = {0};
     while (file && (got = xr_read_line(file, MOST_LINE_BYTES, &line, err)) > 0) {
-        if (strcmp(name, "metrics.jsonl") == 0)
-            add_metrics(data, &line);
-        else
+        if (strcmp(name, "samples.jsonl") == 0)
             add_sample(data, &line, most_samples);
+        else
+            add_metrics(data, &line);
     }
     if (got < 0) xr_fail_in(err, "%s", path);
     if (file) fclose(file);
@@ -104,12 +104,13 @@ static char *last_part(const char *folder) {
 
 bool xr_run_data_read(XrRunData *out, const char *folder, int most_samples, XrError *err) {
     *out = (XrRunData){.folder = xr_strdup(folder), .name = last_part(folder)};
-    bool metrics = false, samples = false;
+    bool metrics = false, curve = false, samples = false;
     bool ok = read_optional(&out->config, folder, "config.json", err);
     if (most_samples < 0) most_samples = ok && xr_run_is_eval(out) ? 2000 : 100;
     out->samples = xr_calloc((size_t)most_samples + 1, sizeof *out->samples);
     ok = ok && read_optional(&out->summary, folder, "summary.json", err) &&
          read_lines(out, "metrics.jsonl", most_samples, &metrics, err) &&
+         read_lines(out, "curve.jsonl", most_samples, &curve, err) &&
          read_lines(out, "samples.jsonl", most_samples, &samples, err);
     if (ok && !metrics && !samples) {
         ok = xr_fail(err, XR_ERR_INPUT,

@@ -17,16 +17,17 @@ typedef struct XrRunData {
     XrJson summary;      // summary.json; root NULL without it
     XrSeries *series;
     int series_count;
-    int64_t metric_rows, odd_rows; // lines of metrics.jsonl; those that were no metrics
+    int64_t metric_rows, odd_rows; // lines of metrics; those that were none
     char **samples; // [sample_count] lines of samples.jsonl, at most as many as asked for
     int sample_count;
     int64_t sample_rows; // lines of samples.jsonl
 } XrRunData;
 
-// Reads a run's folder. Of samples.jsonl, the last `most_samples` lines are kept; -1: 2,000 of an
-// evaluation, 100 of another run. A folder that
-// holds neither metrics.jsonl nor samples.jsonl is an error; lines that cannot be read are counted
-// (a running or killed program may have written half of the last one).
+// Reads a run's folder. Metrics are those of metrics.jsonl, and of curve.jsonl, which who watches a
+// run may write in the same form (shared/demo/train.h). Of samples.jsonl, the last `most_samples`
+// lines are kept; -1: 2,000 of an evaluation, 100 of another run. A folder that holds neither
+// metrics.jsonl nor samples.jsonl is an error; lines that cannot be read are counted (a running or
+// killed program may have written half of the last one).
 bool xr_run_data_read(XrRunData *out, const char *folder, int most_samples, XrError *err);
 void xr_run_data_free(XrRunData *data);
 

@@ -265,11 +265,16 @@ static bool run_batch(Grpo *s, XrError *err) {
     return ok;
 }
 
+static bool show_policy(const Grpo *s, XrError *err) {
+    const XrGrpoOptions *o = s->options;
+    return !o->watch || o->watch(o->context, s->info.step, s->chat_model, err);
+}
+
 static bool train(Grpo *s, XrError *err) {
     s->progress = xr_progress_begin("grpo", "steps", s->info.step, s->total_steps);
-    bool ok = true;
+    bool ok = show_policy(s, err);
     while (ok && s->info.step < s->total_steps) {
-        ok = run_batch(s, err);
+        ok = run_batch(s, err) && show_policy(s, err);
         bool stopped = !ok && err->status == XR_ERR_INTERRUPTED;
         if ((!ok && !stopped) || !xr_interrupted() || s->info.step == s->total_steps) continue;
         XrError failure = {0};
