@@ -284,8 +284,8 @@ static void caveats(XrBuffer *out) {
         "<li>Part of the data for SFT loops at its end and is cut at the limit of tokens, as long "
         "rows of OpenThoughts are. The loops repeat the final state, so that forced exit finds the "
         "answer almost by construction.</li>"
-        "<li>Sizes and rates were chosen on the development split; the tables are of the test "
-        "split. "
+        "<li>Sizes were cut to the time that a demo may take, and the rates lie between ones that "
+        "the development split compared; the tables are of the test split. "
         "Pictures of each split are drawn in looks of their own.</li>"
         "<li>One seed is one draw: intervals are over questions, not over trainings. "
         "docs/tiny-world.md has what is known of other seeds.</li></ul>\n");
