@@ -65,8 +65,8 @@ static const char *remedy(cudaError_t status) {
         return "another process holds the GPU exclusively: stop it or use another GPU";
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchFailure:
-        return "a kernel failed, which is a bug of xreasoner: run again with compute-sanitizer or "
-               "XR_CUDA_CHECK=1 to find which, and resume from the last checkpoint";
+        return "a kernel failed, which is a bug of xreasoner: run again under compute-sanitizer to "
+               "find where, and resume from the last checkpoint";
     default:
         return "run nvidia-smi to see the state of the GPU; a run resumes from its last checkpoint";
     }

@@ -296,7 +296,7 @@ static void fault_of_memory(void) {
 }
 
 static void faults_end_the_program(void **state) {
-    finds(fault_in_a_kernel, "XR_CUDA_CHECK=1");
+    finds(fault_in_a_kernel, "compute-sanitizer");
     finds(fault_of_memory, "resume from the last checkpoint");
 }
 
