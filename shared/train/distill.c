@@ -267,10 +267,7 @@ static bool finish(Distill *d, XrError *err) {
                      q->read, q->without_gold, q->overlong, q->invalid);
     add_keys(&text, &d->at);
     xr_buffer_format(&text, ", \"time/wall\": %.3f}\n", xr_seconds() - d->started);
-    char *path = xr_path_join(d->folder.path, "summary.json");
-    bool ok = xr_file_write(path, text.data, text.length, err);
-    if (ok) printf("%s", text.data);
-    free(path);
+    bool ok = xr_run_folder_finish(&d->folder, &text, err);
     xr_buffer_free(&text);
     return ok;
 }

@@ -462,10 +462,7 @@ static bool write_summary(Grpo *s, XrError *err) {
                      q->without_gold, q->overlong, q->invalid);
     add_counts(s, 1, &text);
     xr_buffer_format(&text, ", \"time/wall\": %.3f}\n", xr_seconds() - s->started);
-    char *path = xr_path_join(s->folder.path, "summary.json");
-    bool ok = xr_file_write(path, text.data, text.length, err);
-    if (ok) printf("%s", text.data);
-    free(path);
+    bool ok = xr_run_folder_finish(&s->folder, &text, err);
     xr_buffer_free(&text);
     return ok;
 }

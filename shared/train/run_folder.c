@@ -208,6 +208,14 @@ void xr_run_folder_say_resumed(const XrRunFolder *folder) {
                 folder->path);
 }
 
+bool xr_run_folder_finish(const XrRunFolder *folder, const XrBuffer *summary, XrError *err) {
+    char *path = xr_path_join(folder->path, "summary.json");
+    bool ok = xr_file_write(path, summary->data, summary->length, err);
+    if (ok) printf("%s", summary->data);
+    free(path);
+    return ok;
+}
+
 bool xr_run_folder_finished(const XrRunFolder *folder) {
     return holds(folder->path, "summary.json");
 }

@@ -37,6 +37,9 @@ void xr_run_folder_close(XrRunFolder *folder);
 // Tells on stderr where a resumed run goes on.
 void xr_run_folder_say_resumed(const XrRunFolder *folder);
 
+// Writes summary.json, which says that the run came to its end, and prints it.
+bool xr_run_folder_finish(const XrRunFolder *folder, const XrBuffer *summary, XrError *err);
+
 // Whether the run came to its end: summary.json is written last.
 bool xr_run_folder_finished(const XrRunFolder *folder);
 

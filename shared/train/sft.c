@@ -392,10 +392,7 @@ static bool write_summary(const Sft *s, XrError *err) {
                      s->info.step, s->state.skipped, s->info.num_tokens, n->read, n->used,
                      n->truncated, n->dropped, n->without_target, n->invalid, n->tokens, n->targets,
                      xr_seconds() - s->started);
-    char *path = xr_path_join(s->folder.path, "summary.json");
-    bool ok = xr_file_write(path, text.data, text.length, err);
-    if (ok) printf("%s", text.data);
-    free(path);
+    bool ok = xr_run_folder_finish(&s->folder, &text, err);
     xr_buffer_free(&text);
     return ok;
 }
