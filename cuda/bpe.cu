@@ -15,8 +15,7 @@ struct XrCudaBpe {
 };
 
 XR_DEVICE const XrBpeMerge *find(const XrBpeTable &table, int32_t left, int32_t right) {
-    const uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right; // as xr_bpe_hash
-    uint32_t at = (uint32_t)((pair * 0x9E3779B97F4A7C15u) >> 32) >> table.shift;
+    uint32_t at = xr_bpe_hash(left, right) >> table.shift;
     while (table.slots[at].left != -1 &&
            (table.slots[at].left != left || table.slots[at].right != right)) {
         at = (at + 1) & table.mask;

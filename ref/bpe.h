@@ -3,6 +3,8 @@
 #ifndef XR_REF_BPE_H
 #define XR_REF_BPE_H
 
+#include "shared/base/host_device.h"
+
 #include <stdint.h>
 
 // One rule: the symbols `left` and `right` side by side become `merged`. The lower the rank, the
@@ -20,7 +22,7 @@ typedef struct XrBpeTable {
     int shift;
 } XrBpeTable;
 
-static inline uint32_t xr_bpe_hash(int32_t left, int32_t right) {
+static inline XR_HOST_DEVICE uint32_t xr_bpe_hash(int32_t left, int32_t right) {
     uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
     return (uint32_t)((pair * 0x9E3779B97F4A7C15u) >> 32);
 }

@@ -5,17 +5,14 @@
 #ifndef XR_BASE_RNG_H
 #define XR_BASE_RNG_H
 
-#include <stdint.h>
+#include "shared/base/host_device.h"
 
-#ifdef __CUDACC__
-#define XR_RNG_FUNCTION static inline __host__ __device__
-#else
-#define XR_RNG_FUNCTION static inline
-#endif
+#include <stdint.h>
 
 // out[0..3] = Philox4x32-10 with key = seed and counter = (position low, position high, stream low,
 // stream high). `stream` names who draws (a request, a sample), `position` which draw it is.
-XR_RNG_FUNCTION void xr_philox(uint64_t seed, uint64_t stream, uint64_t position, uint32_t out[4]) {
+static inline XR_HOST_DEVICE void xr_philox(uint64_t seed, uint64_t stream, uint64_t position,
+                                            uint32_t out[4]) {
     uint32_t c0 = (uint32_t)position, c1 = (uint32_t)(position >> 32);
     uint32_t c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -36,7 +33,7 @@ XR_RNG_FUNCTION void xr_philox(uint64_t seed, uint64_t stream, uint64_t position
 }
 
 // A float in [0, 1) of 24 random bits.
-XR_RNG_FUNCTION float xr_uniform(uint32_t bits) {
+static inline XR_HOST_DEVICE float xr_uniform(uint32_t bits) {
     return (float)(bits >> 8) * 0x1p-24f;
 }
 
