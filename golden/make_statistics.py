@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make golden/statistics.json: intervals, means, McNemar's test, pass@k and paired bootstraps.
+"""Make golden/statistics.json: intervals, means, McNemar's test, pass@k, paired bootstraps, two runs.
 
 usage: make_statistics.py
 Versions: Python 3.11, numpy 1.26.4, scipy 1.13.1, statsmodels 0.14.2.
@@ -80,6 +80,35 @@ golden = dict(
     bootstrap=[bootstrap(shares(30, 1), shares(30, 1), 999, 42),
                bootstrap(shares(57, 5), shares(57, 5), 400, 2**40 + 3),
                bootstrap([1.0, 0.0], [1.0, 0.0], 50, 0)])
+
+
+def comparison(items):
+    """Two runs' samples of the same items, each item's as a list of 0 and 1, in order of ids."""
+    a, b = ([float(numpy.mean(i[run])) for i in items] for run in ("a", "b"))
+    out = bootstrap(a, b, 10000, 42)
+    only_a = sum(any(i["a"]) and not any(i["b"]) for i in items)
+    only_b = sum(any(i["b"]) and not any(i["a"]) for i in items)
+    one = all(len(i["a"]) == len(i["b"]) == 1 for i in items)
+    p = stats.binomtest(only_a, only_a + only_b, 0.5).pvalue if one and only_a + only_b else 1.0
+    return dict(items=len(items), only_a=only_a, only_b=only_b, one=one, mcnemar=p,
+                **{k: out[k] for k in ("difference", "low", "high", "p")})
+
+
+def compared_runs(count, samples_a, samples_b):
+    """Runs on items of three subjects, "pi" the same in both; every seventh item has no subject."""
+    subjects = ["algebra", "logic", "pi"]
+    items = []
+    for i in range(count):
+        subject = None if i % 7 == 6 else subjects[i % 3]
+        a, b = (rng.integers(0, 2, n).tolist() for n in (samples_a, samples_b))
+        items.append(dict(id=f"q{i:03d}", subject=subject, a=a, b=a if subject == "pi" else b))
+    named = [s for s in subjects if any(i["subject"] == s for i in items)]
+    return dict(runs=items, all=comparison(items),
+                subjects=[dict(subject=s, **comparison([i for i in items if i["subject"] == s]))
+                          for s in named])
+
+
+golden["compare"] = [compared_runs(30, 1, 1), compared_runs(17, 3, 2), compared_runs(2, 1, 1)]
 with open(os.path.join(HERE, "statistics.json"), "w") as f:
     json.dump(golden, f, indent=0, default=float)
     f.write("\n")

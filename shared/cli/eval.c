@@ -1,11 +1,12 @@
-// xreasoner eval: answers to benchmarks, judged and counted; stored answers judged again; the
-// filter of questions that need no picture.
+// xreasoner eval: answers to benchmarks, judged and counted; stored answers judged again; runs
+// compared; the filter of questions that need no picture.
 #include "shared/base/file.h"
 #include "shared/base/interrupt.h"
 #include "shared/base/memory.h"
 #include "shared/cli/commands.h"
 #include "shared/cli/run_command.h"
 #include "shared/eval/benchmark.h"
+#include "shared/eval/compare.h"
 #include "shared/eval/run.h"
 #include "shared/eval/text_solvable.h"
 #include "shared/train/run_folder.h"
@@ -74,6 +75,33 @@ static int text_solvable(int argc, char **argv) {
     return code;
 }
 
+// ---- eval --compare RUN_DIR... ----
+
+static int compare(int argc, char **argv) {
+    bool flag;
+    const XrOption options[] = {{"compare", XR_OPT_FLAG, &flag, NULL, "this command", NULL, 0, 0}};
+    const XrCommandLine line = {
+        "xreasoner eval --compare RUN_DIR...",
+        "Compares runs item by item, as a whole and by subject: each minus each before it, with "
+        "and without\nforced exit. Bootstrap over questions; McNemar's exact test where each has "
+        "one sample.",
+        options,
+        XR_COUNT(options),
+        1,
+        -1};
+    const char **folders = xr_calloc((size_t)argc + 1, sizeof *folders);
+    int count;
+    XrError err = {0};
+    XrBuffer text = {0};
+    XrParsed parsed = xr_parse_command_line(&line, argc, argv, folders, &count);
+    int code = parsed == XR_PARSED_HELP ? 0 : 2;
+    if (parsed == XR_PARSED) code = say(xr_comparisons_text(&text, folders, count, &err), &err);
+    if (text.length) printf("%s", text.data);
+    xr_buffer_free(&text);
+    free(folders);
+    return code;
+}
+
 // ---- eval --rescore DIR ----
 
 // The run's own configuration locks its folder; overrides choose what is judged and counted.
@@ -136,6 +164,7 @@ static int run(int argc, char **argv) {
         {"rescore", XR_OPT_TEXT, &endpoint, "DIR", "judge the answers of a run again", NULL, 0, 0},
         {"text-solvable", XR_OPT_FLAG, &unused, NULL,
          "from runs without pictures, the items that need them", NULL, 0, 0},
+        {"compare", XR_OPT_FLAG, &unused, NULL, "compare runs item by item", NULL, 0, 0},
         {"benchmarks", XR_OPT_FLAG, &unused, NULL, "list the benchmarks", NULL, 0, 0},
     };
     int code;
@@ -165,6 +194,7 @@ static int run(int argc, char **argv) {
 int xr_command_eval(int argc, char **argv) {
     if (has_option(argc, argv, "--benchmarks")) return list_benchmarks();
     if (has_option(argc, argv, "--text-solvable")) return text_solvable(argc, argv);
+    if (has_option(argc, argv, "--compare")) return compare(argc, argv);
     if (has_option(argc, argv, "--rescore")) return rescore(argc, argv);
     return run(argc, argv);
 }

@@ -1,7 +1,6 @@
 // The answers of evaluations: data for the page's script, which filters and shows them.
 #include "shared/base/memory.h"
 #include "shared/report/chart.h"
-#include "shared/report/eval_data.h"
 #include "shared/report/eval_page.h"
 #include "shared/report/sample.h"
 

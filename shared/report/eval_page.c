@@ -1,9 +1,9 @@
 #include "shared/report/eval_page.h"
 
 #include "shared/base/memory.h"
+#include "shared/eval/compare.h"
 #include "shared/eval/published.h"
 #include "shared/report/chart.h"
-#include "shared/report/eval_data.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ typedef struct Result {
     const XrRunData *run;
     int run_index;
     const cJSON *json;
-    const XrEvalScores *scores;
+    const XrScores *scores;
 } Result;
 
 typedef struct Results {
@@ -40,7 +40,7 @@ typedef struct Results {
     int count;
 } Results;
 
-static Results results_of(const XrRunData *runs, int count, const XrEvalScores *scores) {
+static Results results_of(const XrRunData *runs, int count, const XrScores *scores) {
     Results all = {0};
     for (int r = 0; r < count; r++) {
         const cJSON *item;
@@ -188,45 +188,77 @@ static void subjects(XrBuffer *out, const Results *all, const char *dataset) {
     xr_buffer_text(out, "</tbody></table></div></details>\n");
 }
 
-static void pair_row(XrBuffer *out, const Result *a, const Result *b, const char *dataset) {
-    XrEvalPair p;
-    if (!xr_eval_compare(&p, a->scores, string(a->json, "mode"), b->scores, string(b->json, "mode"),
-                         dataset)) {
-        return;
-    }
-    xr_buffer_text(out, "<tr><td>");
-    name_of(out, a);
-    xr_buffer_text(out, " &minus; ");
-    name_of(out, b);
-    xr_buffer_format(out,
-                     "</td><td class=\"n\">%lld</td><td class=\"n\">%+.1f <small class=\"soft\">"
-                     "%+.1f&ndash;%+.1f</small></td><td class=\"n\">%.4f</td><td class=\"n\">%lld "
-                     "/ %lld</td><td class=\"n\">",
-                     (long long)p.items, 100 * p.paired.difference, 100 * p.paired.interval.low,
-                     100 * p.paired.interval.high, p.paired.p, (long long)p.only_first,
-                     (long long)p.only_second);
-    if (p.one_sample) xr_buffer_format(out, "%.4f", p.mcnemar);
+static void points_cells(XrBuffer *out, const XrComparison *c) {
+    xr_buffer_format(
+        out,
+        "<td class=\"n\">%lld</td><td class=\"n\">%+.1f <small class=\"soft\">%+.1f to %+.1f"
+        "</small></td><td class=\"n\">%.4f</td><td class=\"n\">%lld / %lld</td><td class=\"n\">",
+        (long long)c->items, 100 * c->paired.difference, 100 * c->paired.interval.low,
+        100 * c->paired.interval.high, c->paired.p, (long long)c->only_first,
+        (long long)c->only_second);
+    if (c->one_sample) xr_buffer_format(out, "%.4f", c->mcnemar);
     xr_buffer_text(out, "</td></tr>\n");
 }
 
+static void pair_name(XrBuffer *out, const Result *a, const Result *b) {
+    name_of(out, a);
+    xr_buffer_text(out, " &minus; ");
+    name_of(out, b);
+}
+
+static void pair_head(XrBuffer *out, const char *first) {
+    xr_buffer_format(out,
+                     "<div class=\"scroll\"><table><thead><tr><th>%s</th><th>items both answered"
+                     "</th><th>points, 95%%</th><th>p (bootstrap)</th><th>only one right</th><th>p "
+                     "(McNemar, exact)</th></tr></thead><tbody>\n",
+                     first);
+}
+
+// A row of the table of pairs, and a table by subject.
+static void pair(XrBuffer *rows, XrBuffer *by_subject, const Result *a, const Result *b,
+                 const char *dataset) {
+    XrComparisons c;
+    if (!xr_compare(&c, a->scores, string(a->json, "mode"), b->scores, string(b->json, "mode"),
+                    dataset)) {
+        return;
+    }
+    xr_buffer_text(rows, "<tr><td>");
+    pair_name(rows, a, b);
+    xr_buffer_text(rows, "</td>");
+    points_cells(rows, &c.all);
+    if (c.subject_count > 1) {
+        xr_buffer_text(by_subject, "<details><summary>");
+        pair_name(by_subject, a, b);
+        xr_buffer_text(by_subject, " by subject</summary>");
+        pair_head(by_subject, "subject");
+        for (int s = 0; s < c.subject_count; s++) {
+            xr_buffer_text(by_subject, "<tr><td>");
+            text(by_subject, c.subjects[s].subject);
+            xr_buffer_text(by_subject, "</td>");
+            points_cells(by_subject, &c.subjects[s]);
+        }
+        xr_buffer_text(by_subject, "</tbody></table></div></details>\n");
+    }
+    xr_comparisons_free(&c);
+}
+
 static void pairs(XrBuffer *out, const Results *all, const char *dataset) {
-    XrBuffer rows = {0};
+    XrBuffer rows = {0}, by_subject = {0};
     for (int i = 0; i < all->count; i++) {
         for (int k = i + 1; k < all->count; k++) {
             bool ours = is_of(&all->items[i], dataset) && is_of(&all->items[k], dataset);
-            if (ours) pair_row(&rows, &all->items[k], &all->items[i], dataset);
+            if (ours) pair(&rows, &by_subject, &all->items[k], &all->items[i], dataset);
         }
     }
     if (rows.length) {
-        xr_buffer_text(
-            out, "<h4>Paired comparison</h4>\n<div class=\"scroll\"><table><thead><tr><th>"
-                 "difference</th><th>items both answered</th><th>points, 95%</th><th>p "
-                 "(bootstrap)</th><th>only one right</th><th>p (McNemar, exact)</th></tr></thead>"
-                 "<tbody>\n");
+        xr_buffer_text(out, "<h4>Paired comparison</h4>\n");
+        pair_head(out, "difference");
         xr_buffer_append(out, rows.data, rows.length);
         xr_buffer_text(out, "</tbody></table></div>\n");
     }
+    if (by_subject.length) xr_buffer_append(out, by_subject.data, by_subject.length);
     xr_buffer_free(&rows);
+    xr_buffer_free(&by_subject);
 }
 
 static void benchmark(XrBuffer *out, const Results *all, int first) {
@@ -251,19 +283,20 @@ static void benchmark(XrBuffer *out, const Results *all, int first) {
 }
 
 void xr_report_evaluations(XrBuffer *out, const XrRunData *runs, int count) {
-    XrEvalScores *scores = xr_calloc((size_t)count, sizeof *scores);
+    XrScores *scores = xr_calloc((size_t)count, sizeof *scores);
     bool any = false;
     for (int r = 0; r < count; r++) {
         if (!xr_run_is_eval(&runs[r])) continue;
         any = true;
-        xr_eval_scores_read(&scores[r], &runs[r]);
+        xr_scores_read(&scores[r], runs[r].folder);
     }
     Results all = results_of(runs, count, scores);
     if (any) {
         xr_buffer_text(
             out, "<h2>Evaluation</h2>\n<p class=\"soft\">Percent, with 95% intervals (Wilson; with "
                  "several samples, clustered by question). Accuracy is the mean over samples. "
-                 "Truncated to empty: of all answers. Tokens and words: means.</p>\n");
+                 "Truncated to empty: of all answers. Tokens and words: means. Of differences over "
+                 "few questions the bootstrap is too sure: go by McNemar's p.</p>\n");
     }
     for (int i = 0; i < all.count; i++) {
         bool seen = false;
@@ -272,6 +305,6 @@ void xr_report_evaluations(XrBuffer *out, const XrRunData *runs, int count) {
         if (!seen) benchmark(out, &all, i);
     }
     free(all.items);
-    for (int r = 0; r < count; r++) xr_eval_scores_free(&scores[r]);
+    for (int r = 0; r < count; r++) xr_scores_free(&scores[r]);
     free(scores);
 }

@@ -3,7 +3,6 @@
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
 #include "shared/report/chart.h"
-#include "shared/report/eval_data.h"
 #include "shared/report/eval_page.h"
 #include "shared/report/sample.h"
 
