@@ -3,14 +3,18 @@
 
 #include "shared/base/buffer.h"
 #include "shared/base/file.h"
+#include "shared/base/file_sync.h"
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
 #include "shared/base/rng.h"
 #include "shared/base/thread.h"
 #include "shared/base/utf8.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // Known answers of Philox4x32-10, from the reference distribution's kat_vectors.
 static void philox_known_answers(void **state) {
@@ -134,6 +138,25 @@ static void parallel_covers_every_iteration_once(void **state) {
     }
 }
 
+// What a file cannot take is told by the next call, and again at the end.
+static void file_sync_tells_failures(void **state) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/synced", xr_test_scratch());
+    int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    XrFileSync *sync = xr_file_sync_create(file);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(write(file, "x\n", 2), 2);
+        assert_int_equal(xr_file_sync_start(sync), 0);
+    }
+    assert_int_equal(xr_file_sync_wait(sync), 0);
+    close(file);
+    xr_file_sync_start(sync);
+    assert_int_equal(xr_file_sync_wait(sync), EBADF);
+    assert_int_equal(xr_file_sync_start(sync), EBADF);
+    xr_file_sync_free(sync);
+    xr_file_sync_free(NULL);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),
@@ -143,6 +166,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(json_refuses),
         cmocka_unit_test(file_errors_name_the_path),
         cmocka_unit_test(file_written_whole_or_not_at_all),
+        cmocka_unit_test(file_sync_tells_failures),
         cmocka_unit_test(parallel_covers_every_iteration_once),
     };
     xr_test_filter(argc, argv);

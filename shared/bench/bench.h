@@ -74,6 +74,7 @@ void xr_bench_image(XrBenchList *list, const char *data); // its pictures
 // Whole jobs on a model's folder.
 void xr_bench_model(XrBenchList *list, const char *folder);
 void xr_bench_startup(XrBenchList *list, const char *folder);
+void xr_bench_eval(XrBenchList *list, const char *folder);
 void xr_bench_train(XrBenchList *list, const char *folder);
 
 #endif

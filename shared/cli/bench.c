@@ -99,6 +99,7 @@ int xr_command_bench(int argc, char **argv) {
     if (data && *data) xr_bench_image(&list, data);
     if (args.model) xr_bench_model(&list, args.model);
     if (args.model) xr_bench_startup(&list, args.model);
+    if (args.model) xr_bench_eval(&list, args.model);
     if (args.model) xr_bench_train(&list, args.model);
     int code = 0;
     if (select_cases(&list, args.filter) == 0) {

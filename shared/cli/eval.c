@@ -21,6 +21,11 @@ static int say(bool ok, const XrError *err) {
     return ok ? 0 : 1;
 }
 
+static void print_free(XrBuffer *text) {
+    if (text->length) printf("%s", text->data);
+    xr_buffer_free(text);
+}
+
 static bool has_option(int argc, char **argv, const char *name) {
     for (int i = 0; i < argc; i++) {
         size_t length = strlen(name);
@@ -96,8 +101,7 @@ static int compare(int argc, char **argv) {
     XrParsed parsed = xr_parse_command_line(&line, argc, argv, folders, &count);
     int code = parsed == XR_PARSED_HELP ? 0 : 2;
     if (parsed == XR_PARSED) code = say(xr_comparisons_text(&text, folders, count, &err), &err);
-    if (text.length) printf("%s", text.data);
-    xr_buffer_free(&text);
+    print_free(&text);
     free(folders);
     return code;
 }
@@ -119,7 +123,9 @@ static bool rescore_run(const char *folder, const char *const *overrides, int co
         ok = xr_run_folder_open(&lock, &stored, true, err);
     }
     if (ok) {
-        ok = xr_eval_rescore(folder, &config, err);
+        XrBuffer tables = {0};
+        ok = xr_eval_rescore(folder, &config, &tables, err);
+        print_free(&tables);
         xr_run_folder_close(&lock);
     }
     xr_run_config_free(&stored);
@@ -177,6 +183,7 @@ static int run(int argc, char **argv) {
         more, XR_COUNT(more), argc, argv, &arguments, &config, &code);
     if (ready) {
         XrError err = {0};
+        XrBuffer tables = {0};
         XrBackend *b = xr_cpu_create((int)arguments.threads);
         XrEvalOptions options = {&config, b, arguments.resume};
         if (endpoint) {
@@ -184,7 +191,8 @@ static int run(int argc, char **argv) {
             config.endpoint = xr_strdup(endpoint);
         }
         xr_interrupt_watch_job();
-        code = say(xr_eval_run(&options, &err), &err);
+        code = say(xr_eval_run(&options, &tables, &err), &err);
+        print_free(&tables);
         xr_backend_free(b);
     }
     xr_run_config_free(&config);

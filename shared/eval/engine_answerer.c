@@ -106,14 +106,15 @@ static bool ask(EngineAnswerer *a, const XrAsked *asked, const XrAnswerSink *sin
     return true;
 }
 
-// Keeps enough questions waiting that the batch stays full, but not so many pictures that memory
-// does not hold them.
+// Keeps enough questions in the engine that the batch stays full even where all of it ends at once,
+// but not so many pictures that memory does not hold them.
 static bool fill(EngineAnswerer *a, const XrAskedList *list, int64_t *next,
                  const XrAnswerSink *sink, XrError *err) {
     int samples = (int)a->config->num_generations, first;
     while (*next < list->count) {
         XrEngineStats stats = xr_engine_stats(a->engine);
-        bool full = stats.waiting >= AHEAD || (a->pixel_bytes > MOST_PIXEL_BYTES && stats.running);
+        bool full = stats.running + stats.waiting >= a->config->max_batch_sequences + AHEAD ||
+                    (a->pixel_bytes > MOST_PIXEL_BYTES && stats.running);
         if (full) return true;
         const XrAsked *asked = &list->items[(*next)++];
         if (xr_asked_missing(asked, samples, &first) && !ask(a, asked, sink, err)) return false;

@@ -152,14 +152,21 @@ bool xr_journal_open(XrJournal *out, const char *folder, bool resume, const XrSu
               xr_line_file_open(&out->file, path, keep, err);
     free(path);
     if (!ok) xr_journal_close(out);
+    if (ok) out->sync = xr_file_sync_create(fileno(out->file.file));
     return ok;
 }
 
 void xr_journal_close(XrJournal *journal) {
+    xr_file_sync_free(journal->sync);
     xr_line_file_close(&journal->file);
     xr_answers_free(&journal->answers);
     free(journal->seen);
     *journal = (XrJournal){0};
+}
+
+static bool check_sync(const XrJournal *j, int failure, XrError *err) {
+    return !failure || xr_fail(err, XR_ERR_IO, "%s: cannot be brought to the disk: %s",
+                               j->file.path, strerror(failure));
 }
 
 bool xr_journal_add(XrJournal *j, XrJudge *judge, const XrAsked *asked,
@@ -179,10 +186,12 @@ bool xr_journal_add(XrJournal *j, XrJudge *judge, const XrAsked *asked,
         xr_answers_add(&j->answers, answer);
         mark(j, asked, g->sample, g->mode);
     }
-    int64_t bytes;
     bool ok = !lines.length || xr_line_file_append(&j->file, lines.data, lines.length, err);
-    // Stored responses need not be safe at once: they are stored.
-    if (ok && lines.length && !j->config->responses) ok = xr_line_file_sync(&j->file, &bytes, err);
+    if (ok && lines.length) ok = check_sync(j, xr_file_sync_start(j->sync), err);
     xr_buffer_free(&lines);
     return ok;
+}
+
+bool xr_journal_settle(XrJournal *journal, XrError *err) {
+    return check_sync(journal, xr_file_sync_wait(journal->sync), err);
 }

@@ -1,8 +1,9 @@
-// samples.jsonl of an evaluation: appended and brought to the disk a question at a time, read back
-// by a resumed run.
+// samples.jsonl of an evaluation: appended a question at a time and brought to the disk while the
+// next ones are answered, read back by a resumed run.
 #ifndef XR_EVAL_JOURNAL_H
 #define XR_EVAL_JOURNAL_H
 
+#include "shared/base/file_sync.h"
 #include "shared/eval/answer.h"
 #include "shared/train/run_folder.h"
 
@@ -13,6 +14,7 @@ bool xr_journal_parse(XrAnswer *out, uint64_t *key, const XrJson *json, const Xr
 
 typedef struct XrJournal {
     XrLineFile file;
+    XrFileSync *sync; // of the file
     const XrSuite *suite;
     const XrRunConfig *config;
     XrAnswers answers; // all of the file
@@ -28,9 +30,11 @@ bool xr_journal_open(XrJournal *out, const char *folder, bool resume, const XrSu
                      XrAskedList *list, const XrRunConfig *config, XrError *err);
 void xr_journal_close(XrJournal *journal);
 
-// Judges the samples of a question that are not there yet and appends them, brought to the disk
-// together.
+// Judges the samples of a question that are not there yet and appends them: they outlive this
+// process at once, and the machine soon.
 bool xr_journal_add(XrJournal *journal, XrJudge *judge, const XrAsked *asked,
                     const XrGenerated *generated, int count, bool starts_in_thinking, XrError *err);
+// Waits until all that was appended is on the disk.
+bool xr_journal_settle(XrJournal *journal, XrError *err);
 
 #endif

@@ -46,9 +46,9 @@ static bool write_file(const char *folder, const char *name, const XrBuffer *tex
 
 bool xr_outcome_write(const char *folder, const XrRunConfig *config, const XrSuite *suite,
                       XrAnswers *answers, const XrLeftOuts *left_out, XrJudge *judge,
-                      const char *more, XrError *err) {
+                      const char *more, XrBuffer *text, XrError *err) {
     XrTables tables;
-    XrBuffer lost = {0}, summary = {0}, text = {0};
+    XrBuffer lost = {0}, summary = {0};
     bool answered = strcmp(config->denominator, "answered") == 0;
     xr_tables(&tables, suite, answers, answered, judge);
     left_out_lines(&lost, suite, left_out);
@@ -56,13 +56,11 @@ bool xr_outcome_write(const char *folder, const XrRunConfig *config, const XrSui
                      config->denominator, *more ? ", " : "", more);
     xr_tables_json(&summary, &tables, suite, left_out);
     xr_buffer_text(&summary, "}\n");
-    xr_tables_text(&text, &tables, suite, left_out);
     bool ok = write_file(folder, "left_out.jsonl", &lost, err) &&
               write_file(folder, "summary.json", &summary, err);
-    if (ok) printf("%s", text.data ? text.data : "");
+    if (ok) xr_tables_text(text, &tables, suite, left_out);
     xr_buffer_free(&lost);
     xr_buffer_free(&summary);
-    xr_buffer_free(&text);
     xr_tables_free(&tables);
     return ok;
 }

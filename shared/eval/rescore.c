@@ -159,20 +159,22 @@ static bool rescore_lines(Rescore *r, XrError *err) {
     return ok;
 }
 
-bool xr_eval_rescore(const char *folder, const XrRunConfig *config, XrError *err) {
+bool xr_eval_rescore(const char *folder, const XrRunConfig *config, XrBuffer *tables,
+                     XrError *err) {
     Rescore r = {.folder = folder};
     bool ok = xr_suite_open(&r.suite, config, err) && xr_asking_open(&r.asking, config, err);
     if (ok) r.judge = xr_judge_create(NULL, err);
     ok = ok && r.judge && read_left_out(&r, err) && rescore_lines(&r, err);
     if (ok) {
         char more[128];
-        printf("%" PRId64 " answers judged again, %" PRId64 " changed (rescored.jsonl); %" PRId64
-               " to other items left as they are\n",
-               r.lines - r.strange, r.changed, r.strange);
+        xr_buffer_format(tables,
+                         "%" PRId64 " answers judged again, %" PRId64
+                         " changed (rescored.jsonl); %" PRId64 " to other items left as they are\n",
+                         r.lines - r.strange, r.changed, r.strange);
         snprintf(more, sizeof more, "\"rescored\": %" PRId64 ", \"changed\": %" PRId64,
                  r.lines - r.strange, r.changed);
-        ok =
-            xr_outcome_write(folder, config, &r.suite, &r.answers, &r.left_out, r.judge, more, err);
+        ok = xr_outcome_write(folder, config, &r.suite, &r.answers, &r.left_out, r.judge, more,
+                              tables, err);
     }
     xr_judge_free(r.judge);
     xr_answers_free(&r.answers);

@@ -141,13 +141,13 @@ static bool open_all(Eval *e, const XrEvalOptions *options, XrError *err) {
     return ok;
 }
 
-static bool finish(Eval *e, XrError *err) {
+static bool finish(Eval *e, XrBuffer *tables, XrError *err) {
     char more[160];
     double seconds = xr_seconds() - e->started;
     snprintf(more, sizeof more, "\"time/wall\": %.3f, \"tokens_per_second\": %.3f", seconds,
              (double)e->tokens / seconds);
     return xr_outcome_write(e->folder.path, e->config, &e->suite, &e->journal.answers, &e->left_out,
-                            e->judge, more, err);
+                            e->judge, more, tables, err);
 }
 
 static void close_all(Eval *e) {
@@ -161,7 +161,7 @@ static void close_all(Eval *e) {
     xr_run_folder_close(&e->folder);
 }
 
-bool xr_eval_run(const XrEvalOptions *options, XrError *err) {
+bool xr_eval_run(const XrEvalOptions *options, XrBuffer *tables, XrError *err) {
     Eval e = {.config = options->config, .started = xr_seconds()};
     if (!check_config(e.config, err) ||
         !xr_run_folder_open(&e.folder, e.config, options->resume, err)) {
@@ -169,7 +169,7 @@ bool xr_eval_run(const XrEvalOptions *options, XrError *err) {
     }
     bool ok = open_all(&e, options, err);
     e.started = xr_seconds(); // opening a large model is no part of its speed
-    ok = ok && answer(&e, err) && finish(&e, err);
+    ok = ok && answer(&e, err) && xr_journal_settle(&e.journal, err) && finish(&e, tables, err);
     close_all(&e);
     return ok;
 }
