@@ -1,14 +1,13 @@
 // Real input, through the command line: a small untrained model with Qwen2.5's tokenizer learns
 // from GSM8K's training set, is killed, resumed and exported, and goes on with reinforcement
 // learning.
+#include "tests/support/models.h"
 #include "tests/support/processes.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
 
-#include "datasets/tiny_world/base.h"
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
-#include "shared/model/init.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -17,41 +16,6 @@ static char *text_of(const char *format, const char *value) {
     XrBuffer text = {0};
     xr_buffer_format(&text, format, value);
     return text.data;
-}
-
-// One layer, 32 wide, with the published vocabulary.
-static char *make_model(void) {
-    XrBuffer tokenizer = {0};
-    XrError err;
-    if (!xr_file_read(xr_test_data("qwen2.5-vl/tokenizer.json"), 1 << 26, &tokenizer, &err)) {
-        fail_msg("%s", err.message);
-    }
-    XrConfig c = xr_world_config();
-    c.vocab = 151936;
-    c.hidden = c.vision.out_hidden = 32;
-    c.layers = 1;
-    c.heads = 2;
-    c.kv_heads = 1;
-    c.head_dim = 16;
-    c.mrope_section[0] = 2;
-    c.mrope_section[1] = c.mrope_section[2] = 3;
-    c.intermediate = 64;
-    c.max_positions = 2048;
-    c.bos = c.pad = 151643;
-    c.eos[0] = 151645;
-    c.image_token = 151655;
-    c.video_token = 151656;
-    c.vision_start = 151652;
-    c.vision_end = 151653;
-    char *folder = xr_path_join(xr_test_scratch(), "base");
-    char *path = xr_path_join(folder, "tokenizer.json");
-    if (!xr_model_init_write(folder, &c, 1, &err) ||
-        !xr_file_write(path, tokenizer.data, tokenizer.length, &err)) {
-        fail_msg("%s", err.message);
-    }
-    free(path);
-    xr_buffer_free(&tokenizer);
-    return folder;
 }
 
 // Six steps, or two of reinforcement learning; `more` may be NULL.
@@ -99,7 +63,7 @@ static void run(const char *command, const char *model, const char *folder, cons
 
 static void learns_and_goes_on(void **state) {
     static const char *const files[] = {"model/model.safetensors", "lost_rows.jsonl", NULL};
-    char *base = make_model();
+    char *base = xr_test_untrained_model();
     char *whole = xr_path_join(xr_test_scratch(), "whole");
     char *broken = xr_path_join(xr_test_scratch(), "broken");
     char *trained = xr_path_join(broken, "model"), *rl = xr_path_join(xr_test_scratch(), "rl");

@@ -1,7 +1,10 @@
 #include "tests/support/models.h"
 
+#include "datasets/tiny_world/base.h"
+#include "shared/base/file.h"
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
+#include "shared/model/init.h"
 #include "tests/support/test.h"
 
 #include <glob.h>
@@ -98,4 +101,38 @@ void xr_golden_request_free(XrGoldenRequest *r) {
 
 XrPackedSequence xr_golden_sequence(const XrGoldenRequest *r) {
     return (XrPackedSequence){r->ids, r->count, r->grids, r->grid_count};
+}
+
+char *xr_test_untrained_model(void) {
+    XrBuffer tokenizer = {0};
+    XrError err;
+    if (!xr_file_read(xr_test_data("qwen2.5-vl/tokenizer.json"), 1 << 26, &tokenizer, &err)) {
+        fail_msg("%s", err.message);
+    }
+    XrConfig c = xr_world_config();
+    c.vocab = 151936;
+    c.hidden = c.vision.out_hidden = 32;
+    c.layers = 1;
+    c.heads = 2;
+    c.kv_heads = 1;
+    c.head_dim = 16;
+    c.mrope_section[0] = 2;
+    c.mrope_section[1] = c.mrope_section[2] = 3;
+    c.intermediate = 64;
+    c.max_positions = 2048;
+    c.bos = c.pad = 151643;
+    c.eos[0] = 151645;
+    c.image_token = 151655;
+    c.video_token = 151656;
+    c.vision_start = 151652;
+    c.vision_end = 151653;
+    char *folder = xr_path_join(xr_test_scratch(), "base");
+    char *path = xr_path_join(folder, "tokenizer.json");
+    if (!xr_model_init_write(folder, &c, 1, &err) ||
+        !xr_file_write(path, tokenizer.data, tokenizer.length, &err)) {
+        fail_msg("%s", err.message);
+    }
+    free(path);
+    xr_buffer_free(&tokenizer);
+    return folder;
 }

@@ -27,4 +27,8 @@ XrGoldenRequest xr_golden_request(const char *name);
 void xr_golden_request_free(XrGoldenRequest *request);
 XrPackedSequence xr_golden_sequence(const XrGoldenRequest *request);
 
+// Writes "<scratch>/base", a model with random weights (one layer, 32 wide) and the published
+// vocabulary, and returns its path, to be freed. Skips the calling test without the real data.
+char *xr_test_untrained_model(void);
+
 #endif
