@@ -1,6 +1,7 @@
 #include "ref/attention_kernels.h"
 
 #include "ref/outer_product.h"
+#include "ref/transpose.h"
 #include "shared/tensor/ops.h" // defines: XR_KV_PAGE
 
 enum { BLOCK = XR_KV_PAGE / XR_LANES }; // vectors of a row's scores
@@ -78,53 +79,14 @@ static void score_gradients(float *ds, const float *p, const float *dot, int64_t
     }
 }
 
-#if defined(__AVX2__)
-enum { SQUARE = 8 };
-
-XR_INLINE void transpose_square(float *to, const float *from, int64_t from_stride) {
-    __m256 r[8], s[8]; // rows, and pairs of rows merged
-    XR_UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * from_stride);
-    XR_UNROLL for (int i = 0; i < 8; i += 2) { // pairs of rows, then pairs of pairs
-        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    XR_UNROLL for (int i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(s[i], s[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(s[i], s[i + 2], 0xEE);
-        r[i + 2] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(s[i + 1], s[i + 3], 0xEE);
-    }
-    XR_UNROLL for (int i = 0; i < 4; i++) {
-        _mm256_storeu_ps(to + (ptrdiff_t)i * XR_KV_PAGE,
-                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-        _mm256_storeu_ps(to + (ptrdiff_t)(i + 4) * XR_KV_PAGE,
-                         _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-    }
-}
-#elif defined(__x86_64__)
-enum { SQUARE = 4 };
-
-XR_INLINE void transpose_square(float *to, const float *from, int64_t from_stride) {
-    __m128 r[4];
-    for (int i = 0; i < 4; i++) r[i] = _mm_loadu_ps(from + i * from_stride);
-    _MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
-    for (int i = 0; i < 4; i++) _mm_storeu_ps(to + (ptrdiff_t)i * XR_KV_PAGE, r[i]);
-}
-#else
-enum { SQUARE = 1 };
-
-XR_INLINE void transpose_square(float *to, const float *from, int64_t from_stride) {
-    *to = *from;
-}
-#endif
-
 // Squares through registers; what is left over one by one.
 static void transpose(float *to, const float *from, int64_t from_stride, int64_t count,
                       int64_t dim) {
     int64_t rows = count / SQUARE * SQUARE, columns = dim / SQUARE * SQUARE;
     for (int64_t d = 0; d < columns; d += SQUARE) {
         for (int64_t j = 0; j < rows; j += SQUARE) {
-            transpose_square(to + d * XR_KV_PAGE + j, from + j * from_stride + d, from_stride);
+            transpose_square(to + d * XR_KV_PAGE + j, XR_KV_PAGE, from + j * from_stride + d,
+                             from_stride);
         }
     }
     for (int64_t j = 0; j < count; j++) {

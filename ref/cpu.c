@@ -13,7 +13,8 @@ typedef struct Scratch {
 
 typedef struct Cpu {
     XrBackend base;
-    Scratch *scratch; // one a thread, and one shared
+    Scratch *scratch; // one a thread
+    Scratch shared, product;
 } Cpu;
 
 #define CPU_OP_FIELD(name, parameters, arguments) .name = xr_cpu_##name,
@@ -48,8 +49,10 @@ static void cpu_synchronize(XrBackend *b) {
 
 static void cpu_destroy(XrBackend *b) {
     Cpu *cpu = (Cpu *)b;
-    for (int i = 0; i <= xr_threads_count(b->threads); i++) free(cpu->scratch[i].memory);
+    for (int i = 0; i < xr_threads_count(b->threads); i++) free(cpu->scratch[i].memory);
     free(cpu->scratch);
+    free(cpu->shared.memory);
+    free(cpu->product.memory);
     xr_threads_free(b->threads);
     free(cpu);
 }
@@ -73,13 +76,18 @@ XrBackend *xr_cpu_create(int threads) {
         .synchronize = cpu_synchronize,
         .destroy = cpu_destroy,
     };
-    size_t count = (size_t)xr_threads_count(cpu->base.threads) + 1;
+    size_t count = (size_t)xr_threads_count(cpu->base.threads);
     cpu->scratch = xr_calloc(count, sizeof *cpu->scratch);
     return &cpu->base;
 }
 
+// At least as much as xr_alloc_aligned lays on huge pages: what is read from scratch memory is read
+// often.
+enum { LEAST_SCRATCH = 4 << 20 };
+
 static void *grow(Scratch *scratch, size_t bytes) {
     if (scratch->bytes < bytes) {
+        bytes = XR_MAX(bytes, LEAST_SCRATCH);
         free(scratch->memory);
         scratch->memory = xr_alloc_aligned(bytes);
         scratch->bytes = bytes;
@@ -92,7 +100,11 @@ void *xr_cpu_scratch(XrBackend *b, int thread, size_t bytes) {
 }
 
 void *xr_cpu_shared_scratch(XrBackend *b, size_t bytes) {
-    return grow(&((Cpu *)b)->scratch[xr_threads_count(b->threads)], bytes);
+    return grow(&((Cpu *)b)->shared, bytes);
+}
+
+void *xr_cpu_product_scratch(XrBackend *b, size_t bytes) {
+    return grow(&((Cpu *)b)->product, bytes);
 }
 
 void xr_cpu_parallel(XrBackend *b, int64_t count, int64_t grain, XrLoopBody *body, void *context) {

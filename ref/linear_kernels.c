@@ -1,7 +1,7 @@
 // Tiles of up to ROWS x 4 or TALL x 3 sums, each held in one vector whose lanes run along K.
 #include "ref/linear_kernels.h"
 
-#include "ref/vector.h"
+#include "ref/weights.h"
 #include "shared/base/memory.h" // defines: XR_MIN
 
 #if defined(__AVX512F__)
@@ -25,22 +25,6 @@ typedef struct Tile {
     const char *w[COLUMNS];
     int64_t x_stride, depth, ahead;
 } Tile;
-
-// XR_LANES weights at element k of a row.
-XR_INLINE Vec weights(const char *w, int64_t k, XrDType type) {
-    if (type == XR_F32) return vec_load((const float *)(const void *)(w + 4 * k));
-    VecHalf half;
-    memcpy(&half, w + 2 * k, sizeof half);
-    return type == XR_BF16 ? vec_from_bf16(half) : vec_from_f16(half);
-}
-
-// The same for the last `count` < XR_LANES of a row, zeros after them.
-static inline Vec last_weights(const char *w, int64_t k, int64_t count, XrDType type) {
-    char padded[sizeof(Vec)] = {0};
-    size_t size = type == XR_F32 ? 4 : 2;
-    memcpy(padded, w + (size_t)k * size, (size_t)count * size);
-    return weights(padded, 0, type);
-}
 
 static inline Vec last_inputs(const float *x, int64_t count) {
     float padded[XR_LANES] = {0};
@@ -210,16 +194,6 @@ XR_INLINE void few_rows(const XrLinearBlock *b, XrDType type) {
     }
 }
 
-// Many rows, f32: a tile's rows stay in the cache while it passes over the block's weights.
-static void many_rows(const XrLinearBlock *b) {
-    for (int64_t row = 0; row < b->rows; row += ROWS) {
-        int64_t rows = XR_MIN(ROWS, b->rows - row);
-        for (int64_t column = 0; column < b->columns; column += COLUMNS) {
-            some_rows(b, row, column, rows, XR_F32, false);
-        }
-    }
-}
-
 static void few_f32(const XrLinearBlock *b) {
     few_rows(b, XR_F32);
 }
@@ -232,35 +206,6 @@ static void few_f16(const XrLinearBlock *b) {
     few_rows(b, XR_F16);
 }
 
-XR_INLINE void expand(float *to, int64_t stride, const void *from, int64_t from_stride,
-                      int64_t rows, int64_t depth, XrDType type) {
-    int64_t whole = depth / XR_LANES * XR_LANES;
-    for (int64_t r = 0; r < rows; r++, to += stride) {
-        const char *w = (const char *)from + r * from_stride * (type == XR_F32 ? 4 : 2);
-        for (int64_t k = 0; k < whole; k += XR_LANES) vec_store(to + k, weights(w, k, type));
-        if (whole == depth) continue;
-        Vec last = last_weights(w, whole, depth - whole, type);
-        memcpy(to + whole, &last, (size_t)(depth - whole) * sizeof *to);
-    }
-}
-
-static void expand_f32(float *to, int64_t stride, const void *from, int64_t from_stride,
-                       int64_t rows, int64_t depth) {
-    expand(to, stride, from, from_stride, rows, depth, XR_F32);
-}
-
-static void expand_bf16(float *to, int64_t stride, const void *from, int64_t from_stride,
-                        int64_t rows, int64_t depth) {
-    expand(to, stride, from, from_stride, rows, depth, XR_BF16);
-}
-
-static void expand_f16(float *to, int64_t stride, const void *from, int64_t from_stride,
-                       int64_t rows, int64_t depth) {
-    expand(to, stride, from, from_stride, rows, depth, XR_F16);
-}
-
 const XrLinearKernels XR_KERNEL(xr_linear_kernels) = {
     .few_rows = {[XR_F32] = few_f32, [XR_BF16] = few_bf16, [XR_F16] = few_f16},
-    .many_rows = many_rows,
-    .expand = {[XR_F32] = expand_f32, [XR_BF16] = expand_bf16, [XR_F16] = expand_f16},
 };

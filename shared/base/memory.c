@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+// Blocks of at least two huge pages are laid on such pages where the system has them on request:
+// matrix products touch many rows at a time, and look up addresses often otherwise.
+enum { LINE = 64, HUGE_PAGE = 2 << 20 };
 
 static void *need(void *memory, size_t bytes) {
     XR_REQUIRE(memory || bytes == 0, "out of memory asking for %zu bytes", bytes);
@@ -33,12 +38,16 @@ char *xr_strdup(const char *text) {
 
 void *xr_try_alloc(size_t bytes, const char *what, XrError *err) {
     void *memory = NULL;
-    size_t rounded = (bytes + 63) & ~(size_t)63;
-    if (rounded < bytes || posix_memalign(&memory, 64, rounded ? rounded : 64) != 0) {
+    bool huge = bytes >= 2 * (size_t)HUGE_PAGE;
+    size_t align = huge ? HUGE_PAGE : LINE, rounded = (bytes + LINE - 1) & ~(size_t)(LINE - 1);
+    if (rounded < bytes || posix_memalign(&memory, align, rounded ? rounded : LINE) != 0) {
         xr_fail(err, XR_ERR_MEMORY, "cannot allocate %zu bytes for %s; free memory or ask for less",
                 bytes, what);
         return NULL;
     }
+#if defined(MADV_HUGEPAGE)
+    if (huge) madvise(memory, rounded, MADV_HUGEPAGE); // advice: it may be refused
+#endif
     return memory;
 }
 

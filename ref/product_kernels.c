@@ -1,0 +1,227 @@
+#include "ref/product_kernels.h"
+
+#include "ref/transpose.h"
+#include "ref/weights.h"
+#include "shared/base/memory.h" // defines: XR_MIN
+
+#if defined(__AVX512F__)
+enum { ROWS = 12, VECTORS = 2, LEVELS = 4 };
+#elif defined(__AVX2__)
+enum { ROWS = 6, VECTORS = 2, LEVELS = 3 };
+#elif defined(__aarch64__)
+enum { ROWS = 6, VECTORS = 4, LEVELS = 2 };
+#else
+enum { ROWS = 6, VECTORS = 2, LEVELS = 2 };
+#endif
+
+enum { COLUMNS = VECTORS * XR_LANES, TILE = ROWS * COLUMNS };
+
+_Static_assert(1 << LEVELS == XR_LANES, "partial sums are added in pairs");
+_Static_assert((int)COLUMNS >= (int)ROWS, "a strip of either operand has at most COLUMNS lines");
+
+// ---- packing ----
+
+// SQUARE lines, XR_LANES steps of each; zeros past the last line and step.
+XR_INLINE void load_lines(float stage[SQUARE][XR_LANES], const XrPack *p, int64_t line, int64_t k,
+                          int64_t lines, XrDType type) {
+    int64_t size = type == XR_F32 ? 4 : 2;
+    for (int64_t i = 0; i < SQUARE; i++) {
+        const char *from = (const char *)p->from + (line + i) * p->stride * size;
+        Vec v = {0};
+        if (i < lines) {
+            v = k + XR_LANES <= p->depth ? weights(from, k, type)
+                                         : last_weights(from, k, p->depth - k, type);
+        }
+        vec_store(stage[i], v);
+    }
+}
+
+// The steps of a line are contiguous: XR_LANES steps are one of each part. Few lines are read at a
+// time, since they may lie a power of two apart and share a set of the cache.
+XR_INLINE void pack_along(const XrPack *p, int width, XrDType type) {
+    for (int64_t line = 0; line < p->lines; line += width) {
+        XR_UNROLL for (int i = 0; i < width; i += SQUARE) {
+            int64_t lines = XR_MIN(p->lines - line, width) - i;
+            float *to = p->to + line * p->steps + i;
+            for (int64_t step = 0; step < p->steps; step++, to += width) {
+                float stage[SQUARE][XR_LANES], square[SQUARE][SQUARE];
+                load_lines(stage, p, line + i, step * XR_LANES, lines, type);
+                XR_UNROLL for (int part = 0; part < XR_LANES; part += SQUARE) {
+                    transpose_square(square[0], SQUARE, &stage[0][part], XR_LANES);
+                    XR_UNROLL for (int j = 0; j < SQUARE; j++) {
+                        memcpy(to + (part + j) * p->part, square[j],
+                               (size_t)XR_MIN(SQUARE, width - i) * sizeof *to);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// One step of a strip.
+XR_INLINE void pack_step(float *to, const char *from, int width, XrDType type) {
+    if (type == XR_F32) {
+        memcpy(to, from, (size_t)width * sizeof *to);
+        return;
+    }
+    int whole = width / XR_LANES * XR_LANES;
+    XR_UNROLL for (int i = 0; i < whole; i += XR_LANES) vec_store(to + i, weights(from, i, type));
+    if (width > whole) {
+        Vec last = last_weights(from, whole, width - whole, type);
+        memcpy(to + whole, &last, (size_t)(width - whole) * sizeof *to);
+    }
+}
+
+// The lines of a step are contiguous.
+XR_INLINE void pack_across(const XrPack *p, int width, XrDType type) {
+    int64_t size = type == XR_F32 ? 4 : 2, whole = p->lines / width * width;
+    for (int64_t k = 0; k < p->steps * XR_LANES; k++) {
+        const char *from = (const char *)p->from + k * p->stride * size;
+        float *to = p->to + k % XR_LANES * p->part + k / XR_LANES * width;
+        for (int64_t line = 0; line < p->lines; line += width, to += p->steps * width) {
+            if (k >= p->depth) {
+                memset(to, 0, (size_t)width * sizeof *to);
+            } else if (line < whole) {
+                pack_step(to, from + line * size, width, type);
+            } else {
+                float last[COLUMNS] = {0};
+                memcpy(last, from + line * size, (size_t)((p->lines - line) * size));
+                pack_step(to, (const char *)last, width, type);
+            }
+        }
+    }
+}
+
+#define PACK(name, how, width, type)                                                               \
+    static void name(const XrPack *p) {                                                            \
+        how(p, width, type);                                                                       \
+    }
+PACK(left_along, pack_along, ROWS, XR_F32)
+PACK(left_across, pack_across, ROWS, XR_F32)
+PACK(right_along_f32, pack_along, COLUMNS, XR_F32)
+PACK(right_along_bf16, pack_along, COLUMNS, XR_BF16)
+PACK(right_along_f16, pack_along, COLUMNS, XR_F16)
+PACK(right_across_f32, pack_across, COLUMNS, XR_F32)
+PACK(right_across_bf16, pack_across, COLUMNS, XR_BF16)
+PACK(right_across_f16, pack_across, COLUMNS, XR_F16)
+
+// ---- multiplying ----
+
+typedef struct Tile {
+    const float *left, *right;
+    const float *waiting; // sums of `merges` levels to add, one after the other
+    int merges;
+} Tile;
+
+// One partial sum of a tile, and those that it completes.
+XR_INLINE void sum_tile(Vec acc[ROWS][VECTORS], const Tile *t, int64_t steps) {
+    XR_UNROLL for (int r = 0; r < ROWS; r++) {
+        XR_UNROLL for (int v = 0; v < VECTORS; v++) acc[r][v] = (Vec){0};
+    }
+    const float *left = t->left, *right = t->right;
+    for (int64_t i = 0; i < steps; i++, left += ROWS, right += COLUMNS) {
+        Vec line[VECTORS];
+        XR_UNROLL for (int v = 0; v < VECTORS; v++) {
+            line[v] = vec_load(right + (ptrdiff_t)v * XR_LANES);
+        }
+        XR_UNROLL for (int r = 0; r < ROWS; r++) {
+            Vec factor = vec_set(left[r]);
+            XR_UNROLL for (int v = 0; v < VECTORS; v++) {
+                acc[r][v] = vec_fma(factor, line[v], acc[r][v]);
+            }
+        }
+    }
+    const float *other = t->waiting;
+    for (int m = 0; m < t->merges; m++, other += TILE) {
+        XR_UNROLL for (int r = 0; r < ROWS; r++) {
+            XR_UNROLL for (int v = 0; v < VECTORS; v++) {
+                acc[r][v] += vec_load(other + (ptrdiff_t)r * COLUMNS + (ptrdiff_t)v * XR_LANES);
+            }
+        }
+    }
+}
+
+XR_INLINE void store_whole(float *y, int64_t stride, Vec acc[ROWS][VECTORS]) {
+    XR_UNROLL for (int r = 0; r < ROWS; r++) {
+        XR_UNROLL for (int v = 0; v < VECTORS; v++) {
+            vec_store(y + r * stride + (ptrdiff_t)v * XR_LANES, acc[r][v]);
+        }
+    }
+}
+
+// A complete tile of sums goes into y.
+XR_INLINE void finish_whole(const XrProductBlock *b, int64_t row, int64_t column,
+                            Vec acc[ROWS][VECTORS]) {
+    float *y = b->y + row * b->y_stride + column;
+    XR_UNROLL for (int v = 0; v < VECTORS; v++) {
+        ptrdiff_t at = (ptrdiff_t)v * XR_LANES;
+        if (!b->first) {
+            XR_UNROLL for (int r = 0; r < ROWS; r++) acc[r][v] +=
+                vec_load(y + r * b->y_stride + at);
+        }
+        if (b->bias) {
+            XR_UNROLL for (int r = 0; r < ROWS; r++) acc[r][v] += vec_load(b->bias + column + at);
+        }
+    }
+    store_whole(y, b->y_stride, acc);
+}
+
+// The same at the edge of the block.
+static void finish_part(const XrProductBlock *b, int64_t row, int64_t column, const float *sums) {
+    int64_t rows = XR_MIN(ROWS, b->rows - row), columns = XR_MIN(COLUMNS, b->columns - column);
+    for (int64_t r = 0; r < rows; r++, sums += COLUMNS) {
+        float *y = b->y + (row + r) * b->y_stride + column;
+        for (int64_t c = 0; c < columns; c++) {
+            float sum = b->first ? sums[c] : y[c] + sums[c];
+            y[c] = b->bias ? sum + b->bias[column + c] : sum;
+        }
+    }
+}
+
+// One part of all tiles: while the strip of the right operand stays in the first-level cache, the
+// left one's pass by. `merges` levels of waiting sums are complete with it.
+static void multiply_part(const XrProductBlock *b, int part, int merges) {
+    float *waiting = b->waiting;
+    const float *right = b->right + part * b->right_part;
+    for (int64_t column = 0; column < b->columns; column += COLUMNS) {
+        const float *left = b->left + part * b->left_part;
+        for (int64_t row = 0; row < b->rows; row += ROWS) {
+            Tile t = {left, right, waiting, merges};
+            Vec acc[ROWS][VECTORS];
+            sum_tile(acc, &t, b->steps);
+            if (merges < LEVELS) {
+                store_whole(waiting + (ptrdiff_t)merges * TILE, COLUMNS, acc);
+            } else if (row + ROWS <= b->rows && column + COLUMNS <= b->columns) {
+                finish_whole(b, row, column, acc);
+            } else {
+                float sums[TILE];
+                store_whole(sums, COLUMNS, acc);
+                finish_part(b, row, column, sums);
+            }
+            left += ROWS * b->steps;
+            waiting += (ptrdiff_t)LEVELS * TILE;
+        }
+        right += COLUMNS * b->steps;
+    }
+}
+
+// Parts in the order in which pairs complete: for eight, 0 4 2 6 1 5 3 7.
+static void multiply(const XrProductBlock *b) {
+    for (int i = 0; i < XR_LANES; i++) {
+        int part = 0;
+        for (int bit = 0; bit < LEVELS; bit++) part |= (i >> bit & 1) << (LEVELS - 1 - bit);
+        multiply_part(b, part, __builtin_ctz(~i));
+    }
+}
+
+const XrProductKernels XR_KERNEL(xr_product_kernels) = {
+    .lanes = XR_LANES,
+    .rows = ROWS,
+    .columns = COLUMNS,
+    .waiting = LEVELS * TILE,
+    .pack_left = {left_along, left_across},
+    .pack_right = {[XR_F32] = {right_along_f32, right_across_f32},
+                   [XR_BF16] = {right_along_bf16, right_across_bf16},
+                   [XR_F16] = {right_along_f16, right_across_f16}},
+    .multiply = multiply,
+};
