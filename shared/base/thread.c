@@ -11,7 +11,9 @@
 #include <immintrin.h> // defines: _mm_getcsr, _mm_setcsr, _mm_pause
 #endif
 
-enum { SPIN_ROUNDS = 4000, MAX_THREADS = 256 };
+// Rounds of waiting before a thread sleeps: looking at once (some microseconds), then letting other
+// threads and programs go first, which costs next to nothing on idle cores and keeps busy ones busy.
+enum { SPIN_ROUNDS = 300, YIELD_ROUNDS = 100, MAX_THREADS = 256 };
 
 typedef struct Loop {
     XrLoopBody *body;
@@ -36,7 +38,12 @@ typedef struct Worker {
     int index;
 } Worker;
 
-static void pause_briefly(void) {
+// What a waiting thread does in round `i`.
+static void pause_briefly(int i) {
+    if (i >= SPIN_ROUNDS) {
+        sched_yield();
+        return;
+    }
 #if defined(__x86_64__)
     _mm_pause();
 #elif defined(__aarch64__)
@@ -80,10 +87,10 @@ static void run_pieces(Loop *loop, int thread) {
 
 // Waits until a loop newer than `seen` is there, first spinning, then asleep.
 static uint64_t wait_for_loop(XrThreads *t, uint64_t seen) {
-    for (int i = 0; i < SPIN_ROUNDS; i++) {
+    for (int i = 0; i < SPIN_ROUNDS + YIELD_ROUNDS; i++) {
         uint64_t now = atomic_load_explicit(&t->generation, memory_order_acquire);
         if (now != seen || atomic_load(&t->quit)) return now;
-        pause_briefly();
+        pause_briefly(i);
     }
     pthread_mutex_lock(&t->mutex);
     while (atomic_load(&t->generation) == seen && !atomic_load(&t->quit)) {
@@ -156,9 +163,9 @@ int xr_threads_count(const XrThreads *t) {
 }
 
 static void wait_for_workers(XrThreads *t) {
-    for (int i = 0; i < SPIN_ROUNDS; i++) {
+    for (int i = 0; i < SPIN_ROUNDS + YIELD_ROUNDS; i++) {
         if (atomic_load_explicit(&t->busy, memory_order_acquire) == 0) return;
-        pause_briefly();
+        pause_briefly(i);
     }
     pthread_mutex_lock(&t->mutex);
     while (atomic_load(&t->busy) != 0) pthread_cond_wait(&t->done, &t->mutex);
