@@ -54,6 +54,45 @@ static void thinking_is_cut_out(void **state) {
     check_cases(cases, XR_COUNT(cases), &VALUE);
 }
 
+// A last sentence that states its number in passing, and what is no such statement.
+static void sole_numbers_of_last_sentences(void **state) {
+    static const Case cases[] = {
+        {"9 / 3 = 3\n\nThere are 3 dots in each group.", "3 dots", XR_EXTRACT_CONCLUSION},
+        {"Up to 50 can sit.\n\nThus, on average, 50 people can ride.", "50 people",
+         XR_EXTRACT_CONCLUSION},
+        {"We add. So Ann needs $13.", "$13", XR_EXTRACT_CONCLUSION},
+        {"The bar represents the value of 1.", "1", XR_EXTRACT_CONCLUSION},
+        {"So Barbara will measure -130 km/h for car P.", "-130 km/h", XR_EXTRACT_CONCLUSION},
+        {"Therefore, 75% of them lie there.", "75%", XR_EXTRACT_CONCLUSION},
+        {"Hence it covers 1,200.5 square metres of land.", "1,200.5 square metres",
+         XR_EXTRACT_CONCLUSION},
+        {"So it weighs \342\210\2225 grams there.", "\342\210\2225 grams", XR_EXTRACT_CONCLUSION},
+        {"**Ann needs 13.**", "13", XR_EXTRACT_CONCLUSION},
+        {"Ann needs 13", "", XR_EXTRACT_NONE},                // may be cut off: 130
+        {"We add. Bob finds 13 in it.", "", XR_EXTRACT_NONE}, // in the middle of a paragraph
+        {"We add.\nBob finds 13 in it.", "", XR_EXTRACT_NONE},
+        {"- Ann needs 13 of them.", "", XR_EXTRACT_NONE}, // an item of a list
+        {"So Ann needs 13 of 15 pears.", "", XR_EXTRACT_NONE},
+        {"So Ann needs 13 and two more pears.", "", XR_EXTRACT_NONE},
+        {"So Ann needs three of the 13 pears.", "", XR_EXTRACT_NONE},
+        {"So Ann needs more than 13 pears there.", "", XR_EXTRACT_NONE},
+        {"So Ann needs at least 13 pears there.", "", XR_EXTRACT_NONE},
+        {"So Ann might need 13 pears there.", "", XR_EXTRACT_NONE},
+        {"So Ann does not need 13 pears there.", "", XR_EXTRACT_NONE},
+        {"So we need to find 13 pears there.", "", XR_EXTRACT_NONE},
+        {"So this follows from step 13 as shown.", "", XR_EXTRACT_NONE},
+        {"So Ann comes 13th in the race.", "", XR_EXTRACT_NONE},
+        {"So x13 has the value.", "", XR_EXTRACT_NONE},
+        {"So the sum x = 13 has been found.", "", XR_EXTRACT_NONE},
+        {"So does Ann need 13 pears there?", "", XR_EXTRACT_NONE},
+        {"So the first box has 13 pears in it.", "", XR_EXTRACT_NONE},
+    };
+    check_cases(cases, XR_COUNT(cases), &VALUE);
+    static const XrExtractRules words = {.text = true};
+    static const Case none[] = {{"9 / 3 = 3\n\nAnn takes 3 of them there.", "", XR_EXTRACT_NONE}};
+    check_cases(none, XR_COUNT(none), &words);
+}
+
 static void thinking_counts_when_asked_for(void **state) {
     static const Case cases[] = {
         {"<think>\\boxed{4}</think>", "4", XR_EXTRACT_BOXED},
@@ -342,6 +381,7 @@ static void long_hostile_texts_end(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thinking_is_cut_out),
+        cmocka_unit_test(sole_numbers_of_last_sentences),
         cmocka_unit_test(thinking_counts_when_asked_for),
         cmocka_unit_test(a_response_may_start_inside_thinking),
         cmocka_unit_test(an_answer_may_end_with_the_response),

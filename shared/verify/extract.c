@@ -3,6 +3,7 @@
 #include "shared/verify/choice.h"
 #include "shared/verify/extract_phrase.h"
 #include "shared/verify/extract_scan.h"
+#include "shared/verify/extract_sentence.h"
 
 enum {
     MAX_WHOLE = 300,
@@ -117,9 +118,13 @@ static bool take_ending(XrSpan text, const XrExtractRules *rules, bool negated, 
         if (xr_find_last_line(text, &found)) {
             return took_statement(out, single ? XR_EXTRACT_WHOLE : XR_EXTRACT_LAST_LINE, &found);
         }
-        if (xr_find_conclusion(text, rules->text, &found)) {
-            return took_statement(out, XR_EXTRACT_CONCLUSION, &found);
+        XrStatement number;
+        bool concluded = xr_find_conclusion(text, rules->text, &found);
+        bool long_value = !concluded || xr_count_words(found.value) > MOST_WORDS_OF_VALUE;
+        if (long_value && !rules->text && xr_find_sole_number(text, &number)) {
+            return took_statement(out, XR_EXTRACT_CONCLUSION, &number);
         }
+        if (concluded) return took_statement(out, XR_EXTRACT_CONCLUSION, &found);
     }
     size_t words = rules->text ? MOST_WORDS_OF_TEXT : MOST_WORDS_OF_VALUE;
     bool fits = rules->choice ? line.bytes <= MAX_OPTION && xr_choice_is_bare(line)

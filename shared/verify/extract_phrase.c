@@ -399,7 +399,7 @@ static bool describes(XrSpan sentence, size_t at) {
     return false;
 }
 
-static bool is_hedged(XrSpan sentence) {
+bool xr_is_hedged(XrSpan sentence) {
     enum { NOT = 0 };
     static const char *const words[] = {"not",    "or",      "either", "neither", "cannot",
                                         "maybe",  "perhaps", "if",     "wrong",   "incorrect",
@@ -417,7 +417,7 @@ static bool is_hedged(XrSpan sentence) {
 
 bool xr_find_conclusion(XrSpan text, bool any_words, XrStatement *out) {
     XrSpan line = xr_last_line(text), sentence = xr_last_sentence(line);
-    if (!sentence.bytes || sentence.bytes > MAX_SENTENCE || is_hedged(sentence)) return false;
+    if (!sentence.bytes || sentence.bytes > MAX_SENTENCE || xr_is_hedged(sentence)) return false;
     char end = sentence.data[sentence.bytes - 1];
     bool ended = strchr(".!$*)", end) || sentence.data + sentence.bytes < text.data + text.bytes;
     if (!ended) return false; // it may have been cut off in the middle of a number

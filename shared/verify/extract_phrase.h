@@ -35,6 +35,9 @@ XrSpan xr_last_line(XrSpan text);
 // The last sentence of one line, of which only the last 4000 bytes are looked at.
 XrSpan xr_last_sentence(XrSpan line);
 
+// Whether the sentence says "not", "or", "if", "might" and the like.
+bool xr_is_hedged(XrSpan sentence);
+
 // Whether `value` begins as a number or formula does.
 bool xr_looks_like_value(XrSpan value);
 // Whether `value` is short and holds a digit, a formula or at most four words.
