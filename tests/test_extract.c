@@ -68,7 +68,7 @@ static void sole_numbers_of_last_sentences(void **state) {
          XR_EXTRACT_CONCLUSION},
         {"So it weighs \342\210\2225 grams there.", "\342\210\2225 grams", XR_EXTRACT_CONCLUSION},
         {"**Ann needs 13.**", "13", XR_EXTRACT_CONCLUSION},
-        {"Ann needs 13", "", XR_EXTRACT_NONE},                // may be cut off: 130
+        {"So Ann surely needs 13", "", XR_EXTRACT_NONE},      // may be cut off: 130
         {"We add. Bob finds 13 in it.", "", XR_EXTRACT_NONE}, // in the middle of a paragraph
         {"We add.\nBob finds 13 in it.", "", XR_EXTRACT_NONE},
         {"- Ann needs 13 of them.", "", XR_EXTRACT_NONE}, // an item of a list
