@@ -286,6 +286,60 @@ static void stored_responses_by_hand(void **state) {
     free(answered);
 }
 
+// What other programs write: a byte order mark, CRLF, further keys, other names of the keys, lists
+// of samples, numbers, no numbering, lines that are none. 1 has two right samples, 2 one, 3 one.
+static void odd_files_of_responses(void **state) {
+    char *items = xr_test_write("odd.jsonl", ITEMS);
+    char *responses = xr_test_write(
+        "odd-said.jsonl",
+        "\xef\xbb\xbf{\"id\": 1, \"response\": \"<answer>0.5</answer>\", \"extra\": {\"a\": "
+        "[1]}}\r\n"
+        "{\"question_id\": 2, \"model_outputs\": [\"3\", 4, null], \"truncated\": null}\r\n\r\n"
+        "{broken\n"
+        "{\"pid\": \"3\", \"output\": \"B\", \"tokens\": 12.0}\n"
+        "{\"id\": 1, \"response\": 0.5}\n"
+        "{\"id\": \"4\", \"said\": \"5\"}\n"
+        "{\"response\": \"5\"}\n"
+        "{\"id\": \"4\", \"resp");
+    char *folder = judged("odd", items, responses, NULL);
+    xr_test_log_has("5 responses cannot be read and are left out");
+    xr_test_log_has("the response to \"2\" is no text");
+    cJSON *s = xr_test_summary(folder);
+    near(s, "results/0/answered", 3);
+    near(s, "results/0/answers", 5);
+    near(s, "results/0/accuracy/value",
+         (2 / 2.0 + 1 / 2.0 + 1 / 2.0) / 4); // no item has more than two
+    near(s, "results/0/left_out/unanswered", 1);
+    cJSON_Delete(s);
+    free(folder);
+    free(responses);
+    static const struct {
+        const char *text, *said;
+    } refused[] = {
+        {"{\"id\": 1, \"text\": \"5\"}", "missing or null; the line has id, text"},
+        {"{\"id\": 1, \"response\": [1, 2, 3, 4, 5, 6]}", "response number 6 to item \"1\""},
+        {"{\"id\": 1, \"sample\": 1, \"response\": \"5\"}\n{\"id\": 1, \"sample\": 1, "
+         "\"response\": \"5\"}",
+         "a second response to item \"1\", sample 1"},
+        {"no\njson", "no response can be read: "},
+    };
+    for (size_t i = 0; i < XR_COUNT(refused); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "refused-said-%zu", i);
+        char *file = xr_test_write(name, refused[i].text), *data = dataset_of(items);
+        char *out = xr_test_path(strcat(name, "-run"));
+        XrBuffer argument = {0};
+        xr_buffer_format(&argument, "responses=%s", file);
+        xr_test_eval(out, ARGUMENTS(data, argument.data, "num_generations=5"), 1);
+        xr_test_log_has(refused[i].said);
+        xr_buffer_free(&argument);
+        free(file);
+        free(data);
+        free(out);
+    }
+    free(items);
+}
+
 // ---- judging again ----
 
 static void rescore(const char *folder, const char *more, int code) {
@@ -478,6 +532,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(forced_exit_beside_none),
         cmocka_unit_test(counts_what_is_left_out),
         cmocka_unit_test(stored_responses_by_hand),
+        cmocka_unit_test(odd_files_of_responses),
         cmocka_unit_test(judged_again),
         cmocka_unit_test(text_solvable_items_go),
         cmocka_unit_test(page_shows_evaluations),
