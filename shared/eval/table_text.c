@@ -137,18 +137,18 @@ static void add_count(XrBuffer *out, const char *separator, int64_t count, const
     xr_buffer_format(out, "%s%" PRId64 " %s", out->length ? separator : "", count, what);
 }
 
-static void lost_text(XrBuffer *out, const XrTable *t, const Lost *lost) {
+static void lost_text(XrBuffer *out, const XrTable *t, int64_t all, const Lost *lost) {
     XrBuffer text = {0};
     add_count(&text, ", ", lost->problems[XR_ITEM_MALFORMED], "malformed");
     add_count(&text, ", ", lost->problems[XR_ITEM_MISSING_PICTURE], "without their picture");
     add_count(&text, ", ", lost->problems[XR_ITEM_WRONG_GOLD], "with a wrong gold answer");
     add_count(&text, ", ", lost->refused, "without a response");
     add_count(&text, ", ", lost->missing, "not in the file");
-    int64_t unanswered = t->items - t->answered;
+    int64_t unanswered = all - t->answered;
     if (unanswered || text.length) {
-        xr_buffer_format(out, "  %" PRId64 " of %" PRId64 " items have no answer%s%s%s\n",
-                         unanswered, t->items, text.length ? " (" : "",
-                         text.length ? text.data : "", text.length ? ")" : "");
+        xr_buffer_format(out, "  %" PRId64 " of %" PRId64 " items have no answer%s%s%s%s\n",
+                         unanswered, all, text.length ? " (" : "", text.length ? text.data : "",
+                         text.length ? ")" : "", t->items < all ? " and are left aside" : "");
     }
     if (lost->problems[XR_ITEM_DUPLICATE]) {
         xr_buffer_format(out, "  %" PRId64 " rows repeat an id and are no items\n",
@@ -194,9 +194,11 @@ static void table_text(XrBuffer *out, const XrTable *t, const XrSuite *suite,
     const XrSuiteSet *set = &suite->sets[t->set];
     Lost lost = lost_of(suite, t->set, left_out);
     char name[48];
+    const char *which = t->items < set->denominator ? " that were answered"
+                        : set->whole                ? ", as published"
+                                                    : " (not all)";
     xr_buffer_format(out, "%s%s: %" PRId64 " items%s\n", set->benchmark->title,
-                     t->mode == XR_MODE_BUDGET ? ", forced exit" : "", t->items,
-                     set->whole ? ", as published" : " (not all)");
+                     t->mode == XR_MODE_BUDGET ? ", forced exit" : "", t->items, which);
     snprintf(name, sizeof name, t->samples > 1 ? "average@%d" : "accuracy", t->samples);
     mean_text(out, name, &t->average);
     if (t->samples > 1) {
@@ -219,7 +221,7 @@ static void table_text(XrBuffer *out, const XrTable *t, const XrSuite *suite,
                          "; needs a language model for %" PRId64 "\n",
                          t->official_differs, t->official_random, t->official_undecided);
     }
-    lost_text(out, t, &lost);
+    lost_text(out, t, set->denominator, &lost);
     rates_text(out, t);
     subjects_text(out, t);
 }

@@ -127,7 +127,8 @@ static void published_rows(XrBuffer *out, const char *dataset) {
 // What a table does not show: items without an answer, and answers that took a tie rule.
 static void left_out_line(XrBuffer *out, const Result *r) {
     const cJSON *lost = get(r->json, "left_out"), *item;
-    double unanswered = number(r->json, "items") - number(r->json, "answered");
+    double items = number(r->json, "items"), unanswered = items - number(r->json, "answered");
+    bool aside = strcmp(string(r->run->summary.root, "denominator"), "answered") == 0;
     XrBuffer reasons = {0};
     cJSON_ArrayForEach(item, lost) {
         if (!cJSON_IsNumber(item) || item->valuedouble <= 0) continue;
@@ -137,8 +138,12 @@ static void left_out_line(XrBuffer *out, const Result *r) {
     if (unanswered > 0 || reasons.length) {
         xr_buffer_text(out, "<p class=\"soft\">");
         name_of(out, r);
-        xr_buffer_format(out, ": %.0f of %.0f items have no answer and count as wrong", unanswered,
-                         number(r->json, "items"));
+        if (aside) {
+            xr_buffer_format(out, ": only the %.0f items with an answer are counted", items);
+        } else {
+            xr_buffer_format(out, ": %.0f of %.0f items have no answer and count as wrong",
+                             unanswered, items);
+        }
         if (reasons.length) xr_buffer_text(out, " (");
         if (reasons.length) text(out, reasons.data);
         if (reasons.length) xr_buffer_text(out, ")");
