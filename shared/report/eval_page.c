@@ -82,7 +82,12 @@ static void length_cell(XrBuffer *out, const cJSON *length) {
     xr_buffer_text(out, "</td>");
 }
 
-static void result_row(XrBuffer *out, const Result *r) {
+// Columns that a benchmark's table has only where a row fills them.
+typedef struct Columns {
+    bool several, official, tokens; // several samples: majority and pass@n
+} Columns;
+
+static void result_row(XrBuffer *out, const Result *r, Columns columns) {
     const cJSON *j = r->json, *verdicts = get(j, "verdicts");
     double answers = number(j, "answers");
     int samples = (int)number(j, "samples");
@@ -93,20 +98,22 @@ static void result_row(XrBuffer *out, const Result *r) {
     xr_buffer_format(out, "</td><td class=\"n\">%.0f of %.0f</td><td class=\"n\">%d</td>",
                      number(j, "answered"), number(j, "items"), samples);
     mean_cell(out, get(j, "accuracy"));
-    mean_cell(out, get(j, "majority"));
-    mean_cell(out, get(j, key));
-    mean_cell(out, get(j, "official"));
+    if (columns.several) {
+        mean_cell(out, get(j, "majority"));
+        mean_cell(out, get(j, key));
+    }
+    if (columns.official) mean_cell(out, get(j, "official"));
     share_cell(out, number(j, "truncated"), answers);
     share_cell(out, number(j, "endless"), answers);
     share_cell(out, number(j, "forced"), answers);
     share_cell(out, number(verdicts, "unparsed"), answers);
     share_cell(out, number(verdicts, "empty"), answers);
-    length_cell(out, get(j, "tokens"));
+    if (columns.tokens) length_cell(out, get(j, "tokens"));
     length_cell(out, get(j, "words"));
     xr_buffer_text(out, "</tr>\n");
 }
 
-static void published_rows(XrBuffer *out, const char *dataset) {
+static void published_rows(XrBuffer *out, const char *dataset, Columns columns) {
     int count;
     const XrPublished *p = xr_published(dataset, &count);
     for (int i = 0; i < count; i++) {
@@ -117,8 +124,8 @@ static void published_rows(XrBuffer *out, const char *dataset) {
         xr_buffer_text(out, "</td><td>");
         text(out, p[i].metric);
         xr_buffer_format(out,
-                         "</td><td class=\"n\">%.1f</td><td colspan=\"9\"></td><td class=\"n\">",
-                         p[i].value);
+                         "</td><td class=\"n\">%.1f</td><td colspan=\"%d\"></td><td class=\"n\">",
+                         p[i].value, 5 + 2 * columns.several + columns.official + columns.tokens);
         if (p[i].words > 0) xr_buffer_format(out, "%.0f", p[i].words);
         xr_buffer_text(out, "</td></tr>\n");
     }
@@ -172,10 +179,10 @@ static void subjects(XrBuffer *out, const Results *all, const char *dataset) {
     const cJSON *row, *rows = get(first->json, "subjects");
     if (cJSON_GetArraySize(rows) < 2) return;
     xr_buffer_text(out, "<details><summary>By subject</summary><div class=\"scroll\"><table><thead>"
-                        "<tr><th>subject</th><th>items</th>");
+                        "<tr><th>subject</th><th class=\"n\">items</th>");
     for (int i = 0; i < all->count; i++) {
         if (!is_of(&all->items[i], dataset)) continue;
-        xr_buffer_text(out, "<th>");
+        xr_buffer_text(out, "<th class=\"n\">");
         name_of(out, &all->items[i]);
         xr_buffer_text(out, "</th>");
     }
@@ -212,11 +219,13 @@ static void pair_name(XrBuffer *out, const Result *a, const Result *b) {
 }
 
 static void pair_head(XrBuffer *out, const char *first) {
-    xr_buffer_format(out,
-                     "<div class=\"scroll\"><table><thead><tr><th>%s</th><th>items both answered"
-                     "</th><th>points, 95%%</th><th>p (bootstrap)</th><th>only one right</th><th>p "
-                     "(McNemar, exact)</th></tr></thead><tbody>\n",
-                     first);
+    xr_buffer_format(
+        out,
+        "<div class=\"scroll\"><table><thead><tr><th>%s</th><th class=\"n\">items both "
+        "answered</th><th class=\"n\">points, 95%%</th><th class=\"n\">p (bootstrap)"
+        "</th><th class=\"n\">only one right</th><th class=\"n\">p (McNemar, exact)</th>"
+        "</tr></thead><tbody>\n",
+        first);
 }
 
 // A row of the table of pairs, and a table by subject.
@@ -266,19 +275,42 @@ static void pairs(XrBuffer *out, const Results *all, const char *dataset) {
     xr_buffer_free(&by_subject);
 }
 
+static Columns columns_of(const Results *all, const char *dataset) {
+    Columns columns = {0};
+    for (int i = 0; i < all->count; i++) {
+        const cJSON *j = all->items[i].json;
+        if (!is_of(&all->items[i], dataset)) continue;
+        columns.several |= number(j, "samples") > 1;
+        columns.official |= get(j, "official") != NULL;
+        columns.tokens |= get(j, "tokens") != NULL;
+    }
+    return columns;
+}
+
+static void result_head(XrBuffer *out, Columns columns) {
+    xr_buffer_text(out, "<div class=\"scroll\"><table><thead><tr><th></th><th class=\"n\">answered"
+                        "</th><th class=\"n\">samples</th><th class=\"n\">accuracy</th>");
+    if (columns.several) {
+        xr_buffer_text(out, "<th class=\"n\">majority</th><th class=\"n\">pass@n</th>");
+    }
+    if (columns.official) xr_buffer_text(out, "<th class=\"n\">official rule</th>");
+    xr_buffer_text(out, "<th class=\"n\">truncated</th><th class=\"n\">endless</th><th class=\"n\">"
+                        "forced</th><th class=\"n\">unparsed</th><th class=\"n\">empty</th>");
+    if (columns.tokens) xr_buffer_text(out, "<th class=\"n\">tokens</th>");
+    xr_buffer_text(out, "<th class=\"n\">words</th></tr></thead><tbody>\n");
+}
+
 static void benchmark(XrBuffer *out, const Results *all, int first) {
     const char *dataset = string(all->items[first].json, "dataset");
+    Columns columns = columns_of(all, dataset);
     xr_buffer_text(out, "<h3>");
     text(out, string(all->items[first].json, "title"));
-    xr_buffer_text(
-        out, "</h3>\n<div class=\"scroll\"><table><thead><tr><th></th><th>answered</th><th>samples"
-             "</th><th>accuracy</th><th>majority</th><th>pass@n</th><th>official rule</th>"
-             "<th>truncated</th><th>endless</th><th>forced</th><th>unparsed</th><th>empty</th>"
-             "<th>tokens</th><th>words</th></tr></thead><tbody>\n");
+    xr_buffer_text(out, "</h3>\n");
+    result_head(out, columns);
     for (int i = first; i < all->count; i++) {
-        if (is_of(&all->items[i], dataset)) result_row(out, &all->items[i]);
+        if (is_of(&all->items[i], dataset)) result_row(out, &all->items[i], columns);
     }
-    published_rows(out, dataset);
+    published_rows(out, dataset, columns);
     xr_buffer_text(out, "</tbody></table></div>\n");
     for (int i = first; i < all->count; i++) {
         if (is_of(&all->items[i], dataset)) left_out_line(out, &all->items[i]);

@@ -25,7 +25,9 @@ static const char STYLE[] =
     "vertical-align:-1px;background:currentColor}\n"
     ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n"
     "th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--rule);"
-    "vertical-align:top}td.n{text-align:right}\n"
+    "vertical-align:top}.n{text-align:right;white-space:nowrap}"
+    "td:first-child{white-space:nowrap}@media(max-width:600px){td:first-child{white-space:normal}}"
+    "\n"
     ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(320px,1fr));gap:1rem}\n"
     "figure{margin:0;background:var(--card);border-radius:6px;padding:.6rem}figcaption{font-weight:"
     "600}\n"
@@ -42,7 +44,7 @@ static const char STYLE[] =
     ".filters label{color:var(--soft)}select,input,button{font:inherit;color:var(--ink);"
     "background:var(--card);border:1px solid var(--rule);border-radius:4px;padding:.1rem .4rem}"
     "button:disabled{opacity:.4}h4{margin:1rem 0 .3rem}\n"
-    ".right::before{content:'right';}.wrong::before{content:'wrong';}\n"
+    ".right::before{content:'right';color:#2a9d62}.wrong::before{content:'wrong';color:#d9622b}\n"
     ".c0{color:#2f6fde}.c1{color:#d9622b}.c2{color:#2a9d62}.c3{color:#b0479a}.c4{color:#c7a008}"
     ".c5{color:#17a2b8}.c6{color:#8a6d3b}.c7{color:#d23f57}\n";
 
@@ -214,9 +216,11 @@ static void counts(XrBuffer *out, const XrRunData *runs, int count) {
         text(out, runs[r].name);
         xr_buffer_text(out, "</h3>\n<div class=\"scroll\"><table><tbody>\n");
         summary_rows(out, &runs[r]);
-        xr_buffer_format(
-            out, "<tr><td>lines of metrics</td><td>%lld, %lld of them not readable</td></tr>\n",
-            (long long)runs[r].metric_rows, (long long)runs[r].odd_rows);
+        if (!xr_run_is_eval(&runs[r])) {
+            xr_buffer_format(
+                out, "<tr><td>lines of metrics</td><td>%lld, %lld of them not readable</td></tr>\n",
+                (long long)runs[r].metric_rows, (long long)runs[r].odd_rows);
+        }
         xr_buffer_format(out, "<tr><td>samples</td><td>%lld, the last %d below</td></tr>\n",
                          (long long)runs[r].sample_rows, runs[r].sample_count);
         xr_buffer_text(out, TABLE_END);
