@@ -189,7 +189,10 @@ XR_INLINE void few_rows(const XrLinearBlock *b, XrDType type) {
         rows = (b->rows - row + passes - 1) / passes;
         int64_t step = rows > ROWS ? 3 : 4;
         for (int64_t column = 0; column < b->columns; column += step) {
-            some_rows(b, row, column, rows, type, row == 0);
+            if (row == 0) // two calls: whether to fetch is a constant in the inner loop
+                some_rows(b, row, column, rows, type, true);
+            else
+                some_rows(b, row, column, rows, type, false);
         }
     }
 }

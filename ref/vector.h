@@ -103,8 +103,15 @@ static inline VecI vec_lane_numbers(void) {
 #endif
 }
 
+// With intrinsics where gcc 12 would convert by halves and put these together.
 static inline Vec vec_from_bf16(VecHalf half) {
+#if defined(__AVX512F__)
+    return (Vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)half), 16);
+#elif defined(__AVX2__)
+    return (Vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)half), 16);
+#else
     return (Vec)(__builtin_convertvector(half, VecU) << 16);
+#endif
 }
 
 // Exact, subnormal halves too, whatever the setting for denormal floats.
