@@ -165,6 +165,63 @@ static void forced_exit_beside_none(void **state) {
     free(budget);
 }
 
+// ---- worked examples ----
+
+// Examples of the question's own subject, never a question's own text, rendered as turns; where
+// there are too few that is counted.
+static void worked_examples(void **state) {
+    char *items = xr_test_write("few.jsonl",
+                                "{\"id\": \"1\", \"subject\": \"m\", \"question\": \"Half of 8?\", "
+                                "\"answer\": \"4\"}\n"
+                                "{\"id\": \"2\", \"subject\": \"m\", \"question\": \"Half of 4?\", "
+                                "\"answer\": \"2\"}\n"
+                                "{\"id\": \"3\", \"subject\": \"other\", \"question\": \"Which?\", "
+                                "\"answer\": \"B\", \"options\": [\"x\", \"y\"]}\n");
+    char *shots = xr_test_write("shots.jsonl",
+                                "{\"id\": \"1\", \"subject\": \"m\", \"question\": \"Half of 4?\", "
+                                "\"answer\": \"2\", \"solution\": \"4/2\"}\n"
+                                "{\"id\": \"2\", \"subject\": \"l\", \"question\": \"A?\", "
+                                "\"answer\": \"A\", \"options\": [\"x\", \"y\"]}\n"
+                                "{\"id\": \"3\", \"subject\": \"m\", \"question\": \"Half of 6?\", "
+                                "\"answer\": \"3\"}\n"
+                                "{\"id\": \"4\", \"question\": \"no answer?\"}\n");
+    char *template = xr_test_write("few.txt", "{{question}}|<answer>");
+    XrBuffer fewshot = {0}, prompt = {0};
+    xr_buffer_format(&fewshot, "fewshot_dataset=[{\"path\": \"%s\", \"format\": \"jsonl\"}]",
+                     shots);
+    xr_buffer_format(&prompt, "prompt_template=%s", template);
+    char *folder = run("few", items,
+                       ARGUMENTS(fewshot.data, "num_fewshot=2", prompt.data, "num_generations=1"));
+    xr_test_log_has("1 of 3 questions have fewer than 2 worked examples");
+    static const char *const wanted[][5] = {
+        {"Half of 4?|<answer>", "<think>\n4/2\n</think>\n<answer> 2 </answer>",
+         "Half of 6?|<answer>", "<answer> 3 </answer>", "Half of 8?|<answer>"},
+        {"Half of 6?|<answer>", "<answer> 3 </answer>", "Half of 4?|<answer>"},
+        {"Half of 4?|<answer>", "<think>\n4/2\n</think>\n<answer> 2 </answer>",
+         "A?\nA: x\nB: y|<answer>", "<answer> A: x </answer>", "Which?\nA: x\nB: y|<answer>"}};
+    cJSON *lines = xr_test_lines(folder, "samples.jsonl"), *summary = xr_test_summary(folder);
+    assert_int_equal(xr_test_number(summary, "short_of_examples"), 1);
+    assert_int_equal(cJSON_GetArraySize(lines), 3);
+    const cJSON *line, *message;
+    cJSON_ArrayForEach(line, lines) {
+        int item = xr_test_string(line, "id")[0] - '1', at = 0;
+        cJSON_ArrayForEach(message, xr_test_at(line, "messages")) {
+            assert_string_equal(xr_test_string(message, "role"), at % 2 ? "assistant" : "user");
+            assert_string_equal(xr_test_string(message, "content"), wanted[item][at]);
+            at++;
+        }
+        assert_int_equal(at, item == 1 ? 3 : 5);
+    }
+    cJSON_Delete(lines);
+    cJSON_Delete(summary);
+    xr_buffer_free(&fewshot);
+    xr_buffer_free(&prompt);
+    free(items);
+    free(shots);
+    free(template);
+    free(folder);
+}
+
 // ---- nothing is dropped silently ----
 
 static void counts_what_is_left_out(void **state) {
@@ -492,6 +549,9 @@ static void refuses(void **state) {
     char *items = items_file("refused.jsonl", false), *data = dataset_of(items);
     char *model = model_of("gqa2_tied"), *text_model = model_of("text_only");
     char *folder = xr_test_path("refused");
+    char *misspelt = xr_test_write("misspelt.txt", "{{ question }} {{x}} {{ questoin }}");
+    XrBuffer place = {0};
+    xr_buffer_format(&place, "prompt_template=%s", misspelt);
     const struct {
         const char *arguments[6], *part;
     } cases[] = {
@@ -503,7 +563,8 @@ static void refuses(void **state) {
         {{model, "eval_dataset=[{\"path\": \"x\", \"format\": \"gsm8\"}]"}, "gsm8k"},
         {{model, "eval_dataset=/nowhere.jsonl"}, "which benchmark"},
         {{model, data, "num_fewshot=2"}, "fewshot_dataset"},
-        {{model, data, "prompt_template=/nowhere"}, "/nowhere"},
+        {{model, data, "prompt_template=/nowhere"}, "reasoning, direct, plain or a file"},
+        {{model, data, place.data}, "\"{{ questoin }}\" is no place of a template"},
         {{model, data, "endpoint=http://x", "think_budget=3"}, "think_budget"},
     };
     for (size_t i = 0; i < XR_COUNT(cases); i++) {
@@ -519,6 +580,8 @@ static void refuses(void **state) {
                            "max_completion_length=5"),
                  0);
     xr_test_log_has("8 without a response");
+    xr_buffer_free(&place);
+    free(misspelt);
     free(items);
     free(data);
     free(model);
@@ -530,6 +593,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_threads_and_order_do_not_matter),
         cmocka_unit_test(forced_exit_beside_none),
+        cmocka_unit_test(worked_examples),
         cmocka_unit_test(counts_what_is_left_out),
         cmocka_unit_test(stored_responses_by_hand),
         cmocka_unit_test(odd_files_of_responses),

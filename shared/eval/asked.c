@@ -17,7 +17,9 @@ static bool load_template(XrAsking *a, XrError *err) {
     if (strcmp(name, "none") == 0) name = "plain";
     if (xr_prompt_kind_find(name, &a->options.kind)) return true;
     a->options.kind = XR_PROMPT_TEMPLATE;
-    if (!xr_question_template_load(&a->template_text, name, err)) return false;
+    if (!xr_question_template_load(&a->template_text, name, err)) {
+        return xr_fail_in(err, "\"prompt_template\" is reasoning, direct, plain or a file");
+    }
     a->options.template_text = a->template_text.data;
     return true;
 }
@@ -49,7 +51,7 @@ void xr_asking_close(XrAsking *asking) {
     xr_suite_close(&asking->fewshot);
 }
 
-void xr_asking_chat(const XrAsking *a, const XrItem *item, XrChat *out) {
+int xr_asking_chat(const XrAsking *a, const XrItem *item, XrChat *out) {
     XrItemPromptOptions options = a->options;
     const XrItem *shots[64];
     *out = (XrChat){0};
@@ -62,6 +64,7 @@ void xr_asking_chat(const XrAsking *a, const XrItem *item, XrChat *out) {
             xr_item_pick_shots(&set->items, item, (int)a->config->num_fewshot, shots);
     }
     xr_item_prompt(out, item, &options);
+    return options.shot_count;
 }
 
 static void add_part(XrBuffer *out, const XrChatPart *part) {
@@ -103,10 +106,11 @@ static void ask(XrAsked *out, const XrAsking *asking, const XrSuite *suite, XrSu
     const XrItem *item = xr_suite_item(suite, at);
     const char *benchmark = item->benchmark->name;
     XrChat chat;
-    xr_asking_chat(asking, item, &chat);
+    int shots = xr_asking_chat(asking, item, &chat);
     uint64_t number = XXH3_64bits(benchmark, strlen(benchmark));
     number = XXH3_64bits_withSeed(item->id, strlen(item->id), number);
-    *out = (XrAsked){.at = at, .item = item, .number = number, .messages = messages_of(&chat)};
+    *out = (XrAsked){
+        .at = at, .item = item, .number = number, .messages = messages_of(&chat), .shots = shots};
     size_t bytes = strlen(out->messages);
     out->key = XXH3_64bits_withSeed(out->messages, bytes, number ^ settings);
     out->estimate = (int64_t)bytes + (int64_t)PICTURE_ESTIMATE * chat.image_count;

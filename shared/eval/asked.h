@@ -17,8 +17,9 @@ typedef struct XrAsking {
 bool xr_asking_open(XrAsking *out, const XrRunConfig *config, XrError *err);
 void xr_asking_close(XrAsking *asking);
 
-// The conversation that asks `item`.
-void xr_asking_chat(const XrAsking *asking, const XrItem *item, XrChat *out);
+// The conversation that asks `item`. Returns how many worked examples it has: fewer than
+// num_fewshot where there are no more.
+int xr_asking_chat(const XrAsking *asking, const XrItem *item, XrChat *out);
 
 typedef struct XrAsked {
     XrSuiteRef at;
@@ -26,6 +27,7 @@ typedef struct XrAsked {
     uint64_t number;  // of (benchmark, id): names the random numbers
     uint64_t key;     // of settings and conversation: answers to the same question have the same
     char *messages;   // the conversation as a JSON list in transformers' form, owned
+    int shots;        // worked examples
     int64_t estimate; // of its length, to order questions by
     bool *done;       // [num_generations] samples that were answered before, owned
 } XrAsked;

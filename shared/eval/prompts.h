@@ -31,7 +31,7 @@ typedef struct XrItemPromptOptions {
 void xr_item_prompt(XrChat *chat, const XrItem *item, const XrItemPromptOptions *options);
 
 // Takes up to `count` examples for `item` out of loaded items: the first usable ones that have a
-// gold answer, are not the item itself (by id and by question), and share its subject where any of
+// gold answer, are not the item itself (by its question's text), and share its subject where any of
 // them does. Returns how many; out[] points into `from`.
 int xr_item_pick_shots(const XrBenchmarkItems *from, const XrItem *item, int count,
                        const XrItem **out);

@@ -9,6 +9,7 @@
 #include "shared/train/run_folder.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,15 @@ static bool open_answerer(Eval *e, XrBackend *backend, XrError *err) {
     return e->answerer != NULL;
 }
 
+// Questions before which fewer worked examples stand than were asked for.
+static int64_t short_of_examples(const Eval *e) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < e->list.count; i++) {
+        count += e->list.items[i].shots < e->config->num_fewshot;
+    }
+    return count;
+}
+
 static bool open_all(Eval *e, const XrEvalOptions *options, XrError *err) {
     const XrRunConfig *c = e->config;
     XrBuffer settings = {0};
@@ -133,6 +143,13 @@ static bool open_all(Eval *e, const XrEvalOptions *options, XrError *err) {
               open_answerer(e, options->backend, err) && settings_of(e, &settings, err);
     if (ok) {
         xr_asked_list(&e->list, &e->asking, &e->suite, &settings);
+        int64_t lacking = short_of_examples(e);
+        if (lacking) {
+            fprintf(stderr,
+                    "%" PRId64 " of %" PRId64 " questions have fewer than %" PRId64
+                    " worked examples: fewshot_dataset has no more of their subject\n",
+                    lacking, e->list.count, c->num_fewshot);
+        }
         e->judge = xr_judge_create(NULL, err);
         ok = e->judge && xr_journal_open(&e->journal, e->folder.path, options->resume, &e->suite,
                                          &e->list, c, err);
@@ -144,8 +161,9 @@ static bool open_all(Eval *e, const XrEvalOptions *options, XrError *err) {
 static bool finish(Eval *e, XrBuffer *tables, XrError *err) {
     char more[160];
     double seconds = xr_seconds() - e->started;
-    snprintf(more, sizeof more, "\"time/wall\": %.3f, \"tokens_per_second\": %.3f", seconds,
-             (double)e->tokens / seconds);
+    snprintf(more, sizeof more,
+             "\"short_of_examples\": %" PRId64 ", \"time/wall\": %.3f, \"tokens_per_second\": %.3f",
+             short_of_examples(e), seconds, (double)e->tokens / seconds);
     return xr_outcome_write(e->folder.path, e->config, &e->suite, &e->journal.answers, &e->left_out,
                             e->judge, more, tables, err);
 }

@@ -45,6 +45,48 @@ const XrQuestionTemplate *xr_question_template(const char *name) {
     return NULL;
 }
 
+// The name in the braces "{{ name }}" or "{{name}}" at `at`; returns where they end, NULL where
+// there are none. *spaced: they are written as templates write them, not as LaTeX groups letters.
+static const char *placeholder_at(const char *at, char name[32], bool *spaced) {
+    if (strncmp(at, "{{", 2) != 0) return NULL;
+    const char *begin = at + 2 + strspn(at + 2, " \t");
+    size_t length =
+        strspn(begin, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+    const char *end = begin + length + strspn(begin + length, " \t");
+    if (!length || length >= 32 || strncmp(end, "}}", 2) != 0) return NULL;
+    memcpy(name, begin, length);
+    name[length] = '\0';
+    *spaced = begin > at + 2;
+    return end + 2;
+}
+
+// Writes the places of question and options as xr_question_fill looks for them.
+static bool settle_places(XrBuffer *text, const char *path, XrError *err) {
+    XrBuffer out = {0};
+    bool ok = true;
+    xr_buffer_reserve(&out, text->length + 1);
+    for (const char *at = text->data; ok && *at;) {
+        char name[32];
+        bool spaced = false;
+        const char *end = placeholder_at(at, name, &spaced);
+        bool known = end && (strcmp(name, "question") == 0 || strcmp(name, "options") == 0);
+        if (known) {
+            xr_buffer_format(&out, "{{ %s }}", name);
+            at = end;
+        } else {
+            ok = !end || !spaced ||
+                 xr_fail(err, XR_ERR_INPUT,
+                         "%s: \"{{ %s }}\" is no place of a template; there are {{ question }} and "
+                         "{{ options }}",
+                         path, name);
+            xr_buffer_byte(&out, *at++);
+        }
+    }
+    xr_buffer_free(text);
+    *text = out;
+    return ok;
+}
+
 bool xr_question_template_load(XrBuffer *out, const char *name_or_path, XrError *err) {
     const XrQuestionTemplate *known = xr_question_template(name_or_path);
     xr_buffer_clear(out);
@@ -58,6 +100,7 @@ bool xr_question_template_load(XrBuffer *out, const char *name_or_path, XrError 
                           "x_reasoner_math, plain), so it is taken as a file",
                           name_or_path);
     }
+    if (!settle_places(out, name_or_path, err)) return false;
     if (!strstr(out->data, QUESTION)) {
         return xr_fail(err, XR_ERR_INPUT, "%s: a template must hold %s", name_or_path, QUESTION);
     }

@@ -15,7 +15,8 @@ typedef struct XrQuestionTemplate {
 // NULL for other names.
 const XrQuestionTemplate *xr_question_template(const char *name);
 
-// The text of a named template, or of the file of that path; the file must hold {{ question }}.
+// The text of a named template, or of the file of that path; the file must hold
+// {{ question }} and no places but this and {{ options }} (the spaces may be left out).
 bool xr_question_template_load(XrBuffer *out, const char *name_or_path, XrError *err);
 
 // Puts question and options (may be "") into a template's places. A template without {{ options }}
