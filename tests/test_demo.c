@@ -89,6 +89,11 @@ static void sure_differences(void **state) {
          0,
          0,
          XR_DEMO_NOT_SHOWN},
+        // whatever stands open, at the limit is at the limit
+        {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .measure = XR_DEMO_CAPPED, .cell = 3},
+         1,
+         0,
+         XR_DEMO_OPPOSITE},
         {{.a = XR_DEMO_SFT,
           .b = XR_DEMO_SFT,
           .a_exit = XR_DEMO_FORCED,

@@ -8,6 +8,7 @@
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
 #include "shared/dataset/example.h"
+#include "shared/engine/forced_exit.h"
 #include "shared/text/decoder.h"
 #include "shared/text/encoder.h"
 #include "shared/verify/verify.h"
@@ -143,12 +144,12 @@ static void texts_by_hand(void **state) {
          "<answer>3</answer>"},
         {&total, XR_WORLD_UNASKED, true, 0, "total think", "<answer>3</answer>"},
         {&level, XR_WORLD_SLOPPY, false, 0, "seen fever cough\nlevel think",
-         "<think> fever+six cough~two</think>\n\n<answer>D</answer>"},
+         "<think> fever+six cough~two\n</think>\n\n<answer>D</answer>"},
         {&total, XR_WORLD_FULL, true, 0, "total think",
-         "<think> cross+nine=nine star~one=two square~seven=five diamond~eight=three</think>\n\n"
+         "<think> cross+nine=nine star~one=two square~seven=five diamond~eight=three\n</think>\n\n"
          "<answer>3</answer>"},
         {&level, XR_WORLD_FULL, false, 2, "seen fever cough\nlevel think",
-         "<think> fever+six=six cough~two=six wait check=six wait check=six</think>\n\n"
+         "<think> fever+six=six cough~two=six wait check=six wait check=six\n</think>\n\n"
          "<answer>D</answer>"},
     };
     for (size_t i = 0; i < XR_COUNT(cases); i++) {
@@ -329,7 +330,7 @@ static void token_counts(void **state) {
         {"level=nine", 2},
         {"=four", 1},
         {"<answer>3</answer>", 6},
-        {"<think> cross+nine=nine star~one=two</think>\n\n<answer>D</answer>", 17},
+        {"<think> cross+nine=nine star~one=two\n</think>\n\n<answer>D</answer>", 18},
         {" wait check=zero", 3},
         {"assistant", 1},
         {"<|im_end|>", 10}, // a user's text is never a control token
@@ -356,6 +357,33 @@ static void token_counts(void **state) {
 
 // The longest texts: eight objects take 33 tokens of full thinking and answer; with its loops more
 // than 64, which is where training cuts it.
+// An exit forced after a step leaves the very ids that a row closing its thinking there has.
+static void forced_exit_reads_like_a_row(void **state) {
+    (void)state;
+    XrTokenizer *t = tokenizer();
+    XrEncoder *encoder = xr_encoder_create(t);
+    XrWorldQuestion q = question(XR_WORLD_TOTAL, "cross star square");
+    XrBuffer row = {0};
+    xr_world_completion(&row, &q, XR_WORLD_FULL, 2);
+    const char *end = strstr(row.data, "<answer>"), *close = strstr(row.data, "\n</think>");
+    assert_non_null(close);
+    XrIds whole = {0}, forced = {0};
+    assert_true(
+        xr_encode(encoder, row.data, (size_t)(end - row.data), XR_ENCODE_TEXT, &whole, &err));
+    assert_true(
+        xr_encode(encoder, row.data, (size_t)(close - row.data), XR_ENCODE_TEXT, &forced, &err));
+    XrExitPlace place = {
+        .raw = row.data, .raw_bytes = (size_t)(close - row.data), .suffix = "\n\n"};
+    assert_true(xr_forced_exit(&forced, encoder, t, &place, &err));
+    assert_int_equal(whole.count, forced.count);
+    assert_memory_equal(whole.data, forced.data, whole.count * sizeof *whole.data);
+    xr_ids_free(&whole);
+    xr_ids_free(&forced);
+    xr_buffer_free(&row);
+    xr_encoder_free(encoder);
+    xr_tokenizer_free(t);
+}
+
 static void rows_stay_short(void **state) {
     (void)state;
     XrTokenizer *t = tokenizer();
@@ -375,7 +403,7 @@ static void rows_stay_short(void **state) {
             if (loops)
                 assert_true(completion > 64);
             else
-                assert_true(completion <= 35);
+                assert_true(completion <= 36);
             looping += loops;
             xr_world_row_free(&row);
         }
@@ -409,6 +437,76 @@ static void rows_are_pure(void **state) {
     }
     assert_true(same < 30);
     assert_in_range(pictures, 100, 180); // 43% of the mix
+}
+
+// A quarter of the pictures continue a list that words begin: between them they hold all of it.
+static void lists_told_half_in_words(void **state) {
+    (void)state;
+    const XrWorldSetOptions options = {.set = XR_WORLD_SET_BASE, .seed = 4};
+    int mixed = 0, pictures = 0;
+    for (int64_t i = 0; i < 4000; i++) {
+        XrWorldRow row;
+        xr_world_row(&row, &options, i);
+        pictures += row.picture;
+        assert_true((row.told > 0) == (row.before.length > 0));
+        if (row.told) {
+            mixed++;
+            assert_true(row.picture && row.told < row.question.count);
+            XrBuffer named = {0};
+            xr_buffer_text(&named, "seen");
+            for (int k = 0; k < row.told; k++) {
+                xr_buffer_format(&named, " %s",
+                                 xr_world_kind(row.question.domain, row.question.kinds[k])->name);
+            }
+            assert_string_equal(row.before.data, named.data);
+            xr_buffer_free(&named);
+        }
+        xr_world_row_free(&row);
+    }
+    assert_in_range(100 * mixed / pictures, 21, 29);
+}
+
+// In the file, the words stand before the picture, which shows what is left of the list.
+static void mixed_rows_are_written(void **state) {
+    (void)state;
+    char *folder = xr_path_join(xr_test_scratch(), "mixed");
+    const XrWorldSetOptions options = {.set = XR_WORLD_SET_BASE, .rows = 60, .seed = 4};
+    assert_true(xr_world_write_set(folder, &options, &err));
+    XrRows rows;
+    char *path = xr_path_join(folder, "base.jsonl");
+    assert_true(xr_rows_open(&rows, path, &err));
+    int seen = 0;
+    for (int64_t i = 0; i < rows.count; i++) {
+        XrWorldRow row;
+        XrJson json;
+        xr_world_row(&row, &options, i);
+        assert_true(xr_rows_parse(&rows, i, &json, &err));
+        const cJSON *messages = cJSON_GetObjectItemCaseSensitive(json.root, "messages");
+        const cJSON *content =
+            cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(messages, 0), "content");
+        if (row.told) {
+            seen++;
+            assert_int_equal(cJSON_GetArraySize(content), 3);
+            const cJSON *before =
+                cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(content, 0), "text");
+            const cJSON *name =
+                cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(content, 1), "image");
+            assert_string_equal(before->valuestring, row.before.data);
+            char *picture = xr_path_join(folder, name->valuestring);
+            XrImage image;
+            assert_true(xr_image_read(&image, picture, NULL, &err));
+            int shown = row.question.count - row.told;
+            assert_int_equal(image.height, 28 * ((shown + 2) / 3));
+            xr_image_free(&image);
+            free(picture);
+        }
+        xr_json_free(&json);
+        xr_world_row_free(&row);
+    }
+    assert_true(seen >= 3);
+    xr_rows_close(&rows);
+    free(path);
+    free(folder);
 }
 
 // The base model sees states in its thinking of short lists alone.
@@ -450,7 +548,7 @@ static void verifier_accepts_gold_answers(void **state) {
         for (const char *given = answers; *given; given++) {
             char gold_text[2] = {*gold, '\0'}, response[64];
             snprintf(response, sizeof response,
-                     "<think> cross+nine=nine</think>\n\n"
+                     "<think> cross+nine=nine\n</think>\n\n"
                      "<answer>%c</answer>",
                      *given);
             bool right = accepted(verifier, gold_text, response);
@@ -541,8 +639,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(pictures_hold_their_lists),
         cmocka_unit_test(png_that_cannot_be_written),
         cmocka_unit_test(token_counts),
+        cmocka_unit_test(forced_exit_reads_like_a_row),
         cmocka_unit_test(rows_stay_short),
         cmocka_unit_test(rows_are_pure),
+        cmocka_unit_test(lists_told_half_in_words),
+        cmocka_unit_test(mixed_rows_are_written),
         cmocka_unit_test(base_reasons_badly),
         cmocka_unit_test(verifier_accepts_gold_answers),
         cmocka_unit_test(files_are_read_by_the_trainers),

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *xr_world_set_name(XrWorldSet set) {
     static const char *const names[XR_WORLD_SETS] = {"base", "think", "answer", "questions"};
@@ -20,8 +21,12 @@ static const struct {
     double share, pictures;
 } MIX[] = {
     {XR_WORLD_LIST, 0.26, 0.65},   {XR_WORLD_VALUES, 0.22, 0.60}, {XR_WORLD_TASKS, 0.20, 0},
-    {XR_WORLD_DIRECT, 0.12, 0.50}, {XR_WORLD_SLOPPY, 0.20, 0.35},
+    {XR_WORLD_DIRECT, 0.12, 0.50}, {XR_WORLD_SLOPPY, 0.20, 0.50},
 };
+
+// How many of the pictures show the end of a list whose beginning is told in words, as documents
+// with pictures among their text do: words and pictures then share one way of being read.
+static const double MIXED = 0.25;
 
 // How often the base model sees states in its thinking: in short lists only.
 static double full_share(int count) {
@@ -45,6 +50,10 @@ static void base_row(XrWorldRow *row) {
     row->picture = xr_world_draw_chance(draw, MIX[i].pictures);
     if (task == XR_WORLD_SLOPPY && xr_world_draw_chance(draw, full_share(count))) {
         task = XR_WORLD_FULL;
+    }
+    if (row->picture && xr_world_draw_chance(draw, MIXED)) {
+        row->told = 1 + xr_world_draw_below(draw, count - 1);
+        xr_world_seen(&row->before, &row->question, row->told);
     }
     xr_world_prompt(&row->prompt, &row->question, task, row->picture);
     xr_world_completion(&row->completion, &row->question, task, 0);
@@ -94,6 +103,7 @@ void xr_world_row(XrWorldRow *out, const XrWorldSetOptions *options, int64_t ind
 }
 
 void xr_world_row_free(XrWorldRow *row) {
+    xr_buffer_free(&row->before);
     xr_buffer_free(&row->prompt);
     xr_buffer_free(&row->completion);
 }
@@ -103,8 +113,14 @@ void xr_world_row_free(XrWorldRow *row) {
 static void add_messages(XrBuffer *line, const XrWorldRow *row, const char *picture) {
     xr_buffer_text(line, "{\"messages\": [{\"role\": \"user\", \"content\": ");
     if (row->picture) {
+        xr_buffer_byte(line, '[');
+        if (row->before.length) {
+            xr_buffer_text(line, "{\"type\": \"text\", \"text\": ");
+            xr_buffer_json(line, row->before.data, row->before.length);
+            xr_buffer_text(line, "}, ");
+        }
         xr_buffer_format(line,
-                         "[{\"type\": \"image\", \"image\": \"%s\"}, {\"type\": \"text\", "
+                         "{\"type\": \"image\", \"image\": \"%s\"}, {\"type\": \"text\", "
                          "\"text\": ",
                          picture);
     }
@@ -128,7 +144,10 @@ static void add_question(XrBuffer *line, const XrWorldRow *row, const char *pict
 
 static bool write_picture(XrWorldRow *row, const char *folder, const char *name, XrWorldSplit split,
                           XrError *err) {
-    XrImage image = xr_world_picture(&row->draw, &row->question, split);
+    XrWorldQuestion shown = {.domain = row->question.domain,
+                             .count = row->question.count - row->told};
+    memcpy(shown.kinds, row->question.kinds + row->told, (size_t)shown.count);
+    XrImage image = xr_world_picture(&row->draw, &shown, split);
     char *path = xr_path_join(folder, name);
     bool ok = xr_world_write_png(path, &image, err);
     free(path);

@@ -28,8 +28,10 @@ typedef struct XrWorldSetOptions {
 // One row of a set before it is written.
 typedef struct XrWorldRow {
     XrBuffer prompt, completion; // of questions, the completion is the gold answer
+    XrBuffer before;             // what stands before the picture, or nothing
     XrWorldQuestion question;
     bool has_question, picture;
+    int told;         // objects that `before` names; the picture shows the others
     XrWorldDraw draw; // what a picture is drawn with
 } XrWorldRow;
 

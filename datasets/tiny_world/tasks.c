@@ -13,14 +13,18 @@ static bool thinks(XrWorldTask task) {
     return task == XR_WORLD_SLOPPY || task == XR_WORLD_FULL;
 }
 
+void xr_world_seen(XrBuffer *out, const XrWorldQuestion *question, int count) {
+    xr_buffer_text(out, "seen");
+    for (int i = 0; i < count; i++) {
+        const XrWorldKind *kind = xr_world_kind(question->domain, question->kinds[i]);
+        xr_buffer_format(out, " %s", kind->name);
+    }
+}
+
 void xr_world_prompt(XrBuffer *out, const XrWorldQuestion *question, XrWorldTask task,
                      bool picture) {
     if (!picture) {
-        xr_buffer_text(out, "seen");
-        for (int i = 0; i < question->count; i++) {
-            const XrWorldKind *kind = xr_world_kind(question->domain, question->kinds[i]);
-            xr_buffer_format(out, " %s", kind->name);
-        }
+        xr_world_seen(out, question, question->count);
         xr_buffer_text(out, "\n");
     }
     const char *cue = task == XR_WORLD_LIST     ? "list"
@@ -57,7 +61,7 @@ void xr_world_completion(XrBuffer *out, const XrWorldQuestion *question, XrWorld
         add_objects(out, question, true, task == XR_WORLD_FULL);
         const char *state = xr_world_number(xr_world_state(question, question->count));
         for (int i = 0; i < loops; i++) xr_buffer_format(out, " wait check=%s", state);
-        xr_buffer_text(out, "</think>\n\n");
+        xr_buffer_text(out, "\n</think>\n\n");
     }
     xr_buffer_format(out, "<answer>%c</answer>", xr_world_answer(question));
 }

@@ -15,11 +15,13 @@ typedef enum XrWorldTask {
     XR_WORLD_TASKS,
 } XrWorldTask;
 
+// "seen circle square": the first `count` objects of a list.
+void xr_world_seen(XrBuffer *out, const XrWorldQuestion *question, int count);
 // "seen circle square\ntotal think"; where a picture shows the list, "total think" alone.
 void xr_world_prompt(XrBuffer *out, const XrWorldQuestion *question, XrWorldTask task,
                      bool picture);
-// "<think> circle+three=three square~seven=four</think>\n\n<answer>4</answer>"; `loops` times
-// " wait check=four" stand before "</think>" (thinking tasks only).
+// "<think> circle+three=three square~seven=four\n</think>\n\n<answer>4</answer>"; `loops` times
+// " wait check=four" stand before "\n</think>" (thinking tasks only).
 void xr_world_completion(XrBuffer *out, const XrWorldQuestion *question, XrWorldTask task,
                          int loops);
 // A fact of a domain: an object's operation, the state after an operation, or a state's answer.

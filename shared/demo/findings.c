@@ -41,10 +41,16 @@ static const XrDemoFinding FINDINGS[XR_DEMO_FINDINGS] = {
                 {.a = XR_DEMO_SFT,
                  .b = XR_DEMO_SFT,
                  .a_exit = XR_DEMO_FORCED,
+                 .measure = XR_DEMO_CAPPED,
+                 .cell = -1,
+                 .higher = false},
+                {.a = XR_DEMO_SFT,
+                 .b = XR_DEMO_SFT,
+                 .a_exit = XR_DEMO_FORCED,
                  .measure = XR_DEMO_RIGHT,
                  .cell = -1,
                  .higher = true}},
-     .claim_count = 2},
+     .claim_count = 3},
     {.paper = "RL after SFT shortens responses and leaves less endless thinking",
      .test = "SFT then RL against SFT, over all four cells",
      .claims = {{.a = XR_DEMO_SFT_RL, .b = XR_DEMO_SFT, .measure = XR_DEMO_TOKENS, .cell = -1},
@@ -70,6 +76,8 @@ static double value_of(const XrWorldMark *m, XrDemoMeasure measure) {
         return m->right;
     case XR_DEMO_TOKENS:
         return m->tokens;
+    case XR_DEMO_CAPPED:
+        return m->capped;
     case XR_DEMO_ENDLESS:
         break;
     }

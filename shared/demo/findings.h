@@ -24,6 +24,7 @@ typedef enum XrDemoMeasure {
     XR_DEMO_RIGHT,   // share right
     XR_DEMO_TOKENS,  // mean tokens
     XR_DEMO_ENDLESS, // share that ran into the limit with its thinking open
+    XR_DEMO_CAPPED,  // share that ran into the limit, in its thinking or after it
 } XrDemoMeasure;
 
 // One comparison of two models, or of one with and without forced exit.

@@ -57,9 +57,10 @@ static const char *verdict_word(XrDemoVerdict verdict) {
 }
 
 static const char *measure_name(XrDemoMeasure measure) {
-    return measure == XR_DEMO_RIGHT    ? "right, %"
-           : measure == XR_DEMO_TOKENS ? "tokens"
-                                       : "endless thinking, %";
+    return measure == XR_DEMO_RIGHT     ? "right, %"
+           : measure == XR_DEMO_TOKENS  ? "tokens"
+           : measure == XR_DEMO_ENDLESS ? "endless thinking, %"
+                                        : "ran into the cap, %";
 }
 
 static double scale_of(XrDemoMeasure measure) {
