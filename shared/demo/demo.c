@@ -13,15 +13,15 @@
 #include <string.h>
 
 XrDemoSize xr_demo_size(void) {
-    return (XrDemoSize){.sft_steps = 150,
-                        .sft_rows = 32,
-                        .special_steps = 50,
-                        .rl_batches = 16,
-                        .special_rl_batches = 8,
+    return (XrDemoSize){.sft_steps = 200,
+                        .sft_rows = 64,
+                        .special_steps = 80,
+                        .rl_batches = 30,
+                        .special_rl_batches = 15,
                         .questions = 16,
                         .items = 504,
                         .curve_items = 96,
-                        .curve_every = 4};
+                        .curve_every = 5};
 }
 
 // ---- the folder ----

@@ -84,10 +84,10 @@ static bool write_data(const XrDemoOptions *options, XrDemoRun run, const char *
 
 // ---- configuration ----
 
-// Values that all runs of a kind share. The rate of SFT lies between those that docs/tiny-world.md
-// compares on the development split: higher ones cost pictures, lower ones text.
+// Values that all runs of a kind share. docs/tiny-world.md compares rates of SFT on the
+// development split: higher ones cost pictures.
 static const char *const SFT_KEYS[] = {
-    "learning_rate=2e-4", "lr_scheduler_type=cosine",
+    "learning_rate=1e-4", "lr_scheduler_type=cosine",
     "weight_decay=0",     "max_grad_norm=1",
     "packing=false",      "max_length=64",
     "save_steps=50",      "save_total_limit=1",
