@@ -149,6 +149,22 @@ static void tables_of_text(void **state) {
     done();
 }
 
+// A row that cannot be read goes by its own id, and takes no other row's.
+static void malformed_rows_take_no_ids(void **state) {
+    load_made("jsonl", "mixed.jsonl",
+              "{\"id\": \"noq\", \"answer\": \"1\"}\n"
+              "[1, 2]\n"
+              "{\"id\": 0, \"question\": \"P\", \"answer\": 3}\n"
+              "{\"id\": 1, \"question\": \"Q\", \"answer\": 4}\n");
+    check_problem(0, XR_ITEM_MALFORMED, "\"question\"");
+    check_problem(1, XR_ITEM_MALFORMED, "\"question\"");
+    assert_string_equal(items.items[0].id, "noq");
+    assert_string_equal(items.items[1].id, "row-1");
+    check_item(2, "0", "P", "3");
+    check_item(3, "1", "Q", "4");
+    done();
+}
+
 static void medqa_rows(void **state) {
     load_made(
         "medqa_4", "medqa.jsonl",
@@ -476,6 +492,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(mmlu_pro_rows),
         cmocka_unit_test(math_and_aime_rows),
         cmocka_unit_test(tables_of_text),
+        cmocka_unit_test(malformed_rows_take_no_ids),
         cmocka_unit_test(medqa_rows),
         cmocka_unit_test(mmmu_rows),
         cmocka_unit_test(mmmu_pro_rows),

@@ -154,6 +154,15 @@ static void check_pictures(XrItem *item) {
     for (int i = 0; i < item->option_count; i++) check_files(item, &item->options[i].content);
 }
 
+// A row that could not be read is known by the id that it has all the same, and never takes the
+// number that a later row may have for its id.
+static void name_malformed(XrItem *item, const XrRow *row) {
+    static const char *const keys[] = {"id",       "question_id", "pid", "unique_id",
+                                       "image_id", "index",       "ID",  NULL};
+    rename_item(item, "row-%lld", "", (long long)row->number);
+    xr_item_take_id(item, row, keys);
+}
+
 typedef struct Loader {
     XrBenchmarkItems *out;
     const XrBenchmarkLoadOptions *options;
@@ -185,6 +194,7 @@ static bool read_item(Loader *loader, int64_t number, XrItem *item) {
     rename_item(item, ok ? "%lld" : "row-%lld", "", (long long)number);
     if (ok && belongs) ok = benchmark->adapter->convert(&row, item, &err);
     if (!ok) {
+        if (parsed) name_malformed(item, &row);
         // The error's own place is the item's.
         size_t same = strlen(item->place);
         bool placed = strncmp(err.message, item->place, same) == 0 && err.message[same] == ':';
