@@ -18,15 +18,6 @@ bool xr_cuda_has(const char *operation);
 
 #define XR_ABSENT ~, 1
 
-// linear
-#define XR_CUDA_ABSENT_linear XR_ABSENT
-#define XR_CUDA_ABSENT_linear_backward_input XR_ABSENT
-#define XR_CUDA_ABSENT_linear_backward_weight XR_ABSENT
-
-// kv_cache
-#define XR_CUDA_ABSENT_kv_write XR_ABSENT
-#define XR_CUDA_ABSENT_kv_copy_pages XR_ABSENT
-
 // rope
 #define XR_CUDA_ABSENT_rope_table XR_ABSENT
 #define XR_CUDA_ABSENT_rope XR_ABSENT

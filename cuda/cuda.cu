@@ -26,6 +26,7 @@ typedef struct Cuda {
     XrBackend base;
     int device, multiprocessors;
     cudaStream_t stream;
+    cublasLtHandle_t blas; // made at first use
     Stage stages[STAGES];
     int next_stage;
     Scratch scratch[XR_SCRATCH_COUNT];
@@ -189,6 +190,16 @@ int xr_cuda_multiprocessors(XrBackend *b) {
     return cuda_of(b)->multiprocessors;
 }
 
+cublasLtHandle_t xr_cuda_blas(XrBackend *b) {
+    Cuda *c = cuda_of(b);
+    if (!c->blas) {
+        cublasStatus_t status = cublasLtCreate(&c->blas);
+        XR_REQUIRE(status == CUBLAS_STATUS_SUCCESS, "cuBLASLt cannot be opened (status %d)",
+                   (int)status);
+    }
+    return c->blas;
+}
+
 void *xr_cuda_scratch(XrBackend *b, XrScratch slot, size_t bytes) {
     Scratch *s = &cuda_of(b)->scratch[slot];
     if (s->bytes < bytes || !s->memory) {
@@ -200,10 +211,14 @@ void *xr_cuda_scratch(XrBackend *b, XrScratch slot, size_t bytes) {
 }
 
 XrTensor xr_cuda_aligned(XrBackend *b, const XrTensor *t) {
+    return xr_cuda_aligned_in(b, XR_SCRATCH_ALIGNED, t);
+}
+
+XrTensor xr_cuda_aligned_in(XrBackend *b, XrScratch slot, const XrTensor *t) {
     XrTensor aligned = *t;
     if ((uintptr_t)t->data % xr_dtype_size(t->dtype) == 0) return aligned;
     XR_REQUIRE(xr_is_contiguous(t), "a strided %s at an unaligned address", xr_shape_text(t));
-    aligned.data = xr_cuda_scratch(b, XR_SCRATCH_OPERAND, xr_nbytes(t));
+    aligned.data = xr_cuda_scratch(b, slot, xr_nbytes(t));
     cuda_copy(b, aligned.data, t->data, xr_nbytes(t));
     return aligned;
 }
@@ -212,10 +227,6 @@ bool xr_cuda_is_wide(const XrTensor *t) {
     size_t size = xr_dtype_size(t->dtype);
     if ((uintptr_t)t->data % 16 != 0) return false;
     return t->ndim == 1 || (size_t)t->row_stride * size % 16 == 0;
-}
-
-size_t xr_cuda_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head_dim) {
-    return (size_t)2 * XR_KV_PAGE * (size_t)kv_heads * (size_t)head_dim * xr_dtype_size(dtype);
 }
 
 // ---- the table ----
@@ -240,6 +251,7 @@ static void cuda_destroy(XrBackend *b) {
         if (c->stages[i].memory) cudaFreeHost(c->stages[i].memory);
         if (c->stages[i].used) cudaEventDestroy(c->stages[i].used);
     }
+    if (c->blas) cublasLtDestroy(c->blas);
     if (c->stream) cudaStreamDestroy(c->stream);
     xr_threads_free(b->threads);
     free(c);

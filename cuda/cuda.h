@@ -2,6 +2,8 @@
 #ifndef XR_CUDA_CUDA_H
 #define XR_CUDA_CUDA_H
 
+#include <cublasLt.h>
+
 #include "cuda/launch.h"
 #include "cuda/types.h"
 #include "shared/base/memory.h" // defines: XR_MIN, XR_MAX
@@ -16,6 +18,7 @@ XR_OPS(XR_DECLARE_CUDA_OP)
 // The stream that all of a backend's work goes to, in order.
 cudaStream_t xr_cuda_stream(XrBackend *b);
 int xr_cuda_multiprocessors(XrBackend *b);
+cublasLtHandle_t xr_cuda_blas(XrBackend *b);
 size_t xr_cuda_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head_dim);
 
 // Scratch memory on the device, aligned to 256 bytes, at least `bytes` long; its contents last
@@ -23,16 +26,20 @@ size_t xr_cuda_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head
 // allocate nothing. An operation takes at most one piece from each slot.
 typedef enum XrScratch {
     XR_SCRATCH_PARTIAL, // partial sums, lists
-    XR_SCRATCH_OPERAND, // a converted or aligned operand
-    XR_SCRATCH_LOGITS,  // logits of a block, what is known of its rows
-    XR_SCRATCH_BLAS,    // cuBLASLt's workspace
+    XR_SCRATCH_ALIGNED, // what xr_cuda_aligned copies
+    XR_SCRATCH_OPERAND, // converted operands
+    XR_SCRATCH_OPERAND_2,
+    XR_SCRATCH_BIAS,
+    XR_SCRATCH_LOGITS, // logits of a block, what is known of its rows
+    XR_SCRATCH_BLAS,   // cuBLASLt's workspace
     XR_SCRATCH_COUNT,
 } XrScratch;
 void *xr_cuda_scratch(XrBackend *b, XrScratch slot, size_t bytes);
 
 // `t` itself, or, where its data is not aligned to its element type (a mapped file may lay it so),
-// a contiguous copy in scratch memory of the slot XR_SCRATCH_OPERAND.
+// a contiguous copy in scratch memory of the slot XR_SCRATCH_ALIGNED (or the one given).
 XrTensor xr_cuda_aligned(XrBackend *b, const XrTensor *t);
+XrTensor xr_cuda_aligned_in(XrBackend *b, XrScratch slot, const XrTensor *t);
 
 // Whether every row of a 2-D tensor, or a 1-D tensor, may be read and written in 16-byte accesses.
 bool xr_cuda_is_wide(const XrTensor *t);

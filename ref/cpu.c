@@ -63,6 +63,7 @@ XrBackend *xr_cpu_create(int threads) {
         .name = "cpu",
         .ops = &CPU_OPS,
         .activations = XR_F32,
+        .batch_invariant = true,
         .threads = xr_threads_create(threads),
         .alloc = cpu_alloc,
         .free = cpu_free,

@@ -141,7 +141,7 @@ static void weight_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_linear_backward_weight = {.op = "linear_backward_weight",
                                                     .shapes = SHAPES,
-                                                    .types = XR_TYPES_F32,
+                                                    .types = XR_TYPES_ACTIVATIONS,
                                                     .variants = XR_STRIDED | XR_MINIMAL,
                                                     .build = weight_build,
                                                     .reference = weight_reference,

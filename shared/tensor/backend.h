@@ -33,6 +33,10 @@ struct XrBackend {
     // Waits until everything asked for is done.
     void (*synchronize)(XrBackend *b);
     void (*destroy)(XrBackend *b);
+    // Whether every row of a result is to be summed in one order, whatever the other rows are,
+    // where a faster way does not promise that (products of matrices on a GPU). The CPU always
+    // does.
+    bool batch_invariant;
 };
 
 // The CPU (ref/cpu.c). threads 0: one a processor.

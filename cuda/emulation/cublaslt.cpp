@@ -1,0 +1,194 @@
+// Stand-ins for the calls of cuBLASLt: d = alpha op(a) op(b) + beta c (+ a bias down the columns),
+// all matrices column-major, by loops over copies in host memory.
+#include <cublasLt.h>
+
+#include "cuda/emulation/device.h"
+#include "cuda/emulation/memory.h"
+
+#include <stdlib.h>
+
+struct XrEmulatedBlas {
+    int unused;
+};
+struct XrEmulatedPreference {
+    int unused;
+};
+struct XrEmulatedMatmul {
+    cublasOperation_t a, b;
+    cublasLtEpilogue_t epilogue;
+    const void *bias;
+};
+struct XrEmulatedLayout {
+    cudaDataType type;
+    int64_t rows, columns, stride;
+};
+
+template <typename T> static cublasStatus_t make(T **out) {
+    *out = (T *)calloc(1, sizeof **out);
+    return *out ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_ALLOC_FAILED;
+}
+
+static cublasStatus_t destroy(void *what) {
+    free(what);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle) {
+    return make(handle);
+}
+
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
+    return destroy(handle);
+}
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *operation,
+                                        cublasComputeType_t compute, cudaDataType scale) {
+    if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
+    cublasStatus_t status = make(operation);
+    if (status == CUBLAS_STATUS_SUCCESS) (*operation)->epilogue = CUBLASLT_EPILOGUE_DEFAULT;
+    return status;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t operation,
+                                              cublasLtMatmulDescAttributes_t attribute,
+                                              const void *value, size_t bytes) {
+    void *to = attribute == CUBLASLT_MATMUL_DESC_TRANSA     ? (void *)&operation->a
+               : attribute == CUBLASLT_MATMUL_DESC_TRANSB   ? (void *)&operation->b
+               : attribute == CUBLASLT_MATMUL_DESC_EPILOGUE ? (void *)&operation->epilogue
+                                                            : (void *)&operation->bias;
+    size_t wanted = attribute == CUBLASLT_MATMUL_DESC_BIAS_POINTER ? sizeof(void *) : 4;
+    if (bytes != wanted) return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(to, value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t operation) {
+    return destroy(operation);
+}
+
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType type,
+                                          uint64_t rows, uint64_t columns, int64_t stride) {
+    if (stride < (int64_t)rows) return CUBLAS_STATUS_INVALID_VALUE;
+    cublasStatus_t status = make(layout);
+    if (status == CUBLAS_STATUS_SUCCESS) {
+        **layout = XrEmulatedLayout{type, (int64_t)rows, (int64_t)columns, stride};
+    }
+    return status;
+}
+
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
+    return destroy(layout);
+}
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference) {
+    return make(preference);
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
+                                                    cublasLtMatmulPreferenceAttributes_t attribute,
+                                                    const void *value, size_t bytes) {
+    size_t wanted = attribute == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES ? 8 : 4;
+    return preference && value && bytes == wanted ? CUBLAS_STATUS_SUCCESS
+                                                  : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
+    return destroy(preference);
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle,
+                                              cublasLtMatmulDesc_t operation,
+                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                              cublasLtMatmulPreference_t preference, int wanted,
+                                              cublasLtMatmulHeuristicResult_t *results,
+                                              int *found) {
+    *found = 0;
+    if (!handle || !preference || wanted < 1) return CUBLAS_STATUS_INVALID_VALUE;
+    int64_t k_a = operation->a == CUBLAS_OP_T ? a->rows : a->columns;
+    int64_t k_b = operation->b == CUBLAS_OP_T ? b->columns : b->rows;
+    int64_t m = operation->a == CUBLAS_OP_T ? a->columns : a->rows;
+    int64_t n = operation->b == CUBLAS_OP_T ? b->rows : b->columns;
+    if (k_a != k_b || d->rows != m || d->columns != n || c->rows != m || c->columns != n ||
+        a->type != b->type) {
+        return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    results[0] = cublasLtMatmulHeuristicResult_t{{{1}}, 0};
+    *found = 1;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+// The elements of a column-major device matrix as floats in host memory, without gaps.
+static float *numbers(const void *data, const XrEmulatedLayout *l) {
+    size_t size = l->type == CUDA_R_32F ? 4 : 2;
+    float *out = (float *)malloc((size_t)(l->rows * l->columns) * sizeof *out + 1);
+    char *column = (char *)malloc((size_t)l->rows * size + 1);
+    if (!out || !column) xr_emulation_error("out of host memory");
+    for (int64_t j = 0; j < l->columns; j++) {
+        const char *from = (const char *)data + (size_t)(j * l->stride) * size;
+        if (!xr_emulation_is_device(from, (size_t)l->rows * size)) {
+            xr_emulation_error("cuBLASLt: a matrix is not inside one allocation of the device");
+        }
+        xr_emulation_copy(column, from, (size_t)l->rows * size);
+        for (int64_t i = 0; i < l->rows; i++) {
+            uint16_t low;
+            float *to = &out[j * l->rows + i];
+            if (size == 4) {
+                memcpy(to, column + 4 * i, 4);
+            } else {
+                memcpy(&low, column + 2 * i, 2);
+                *to = __uint_as_float((uint32_t)low << 16);
+            }
+        }
+    }
+    free(column);
+    return out;
+}
+
+static void put(void *data, const XrEmulatedLayout *l, int64_t i, int64_t j, float value) {
+    if (l->type == CUDA_R_32F) {
+        xr_emulation_copy((float *)data + j * l->stride + i, &value, sizeof value);
+    } else {
+        uint16_t low = xr_device_float_to_bf16(value);
+        xr_emulation_copy((uint16_t *)data + j * l->stride + i, &low, sizeof low);
+    }
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t operation,
+                              const void *alpha, const void *a, cublasLtMatrixLayout_t layout_a,
+                              const void *b, cublasLtMatrixLayout_t layout_b, const void *beta,
+                              const void *c, cublasLtMatrixLayout_t layout_c, void *d,
+                              cublasLtMatrixLayout_t layout_d, const cublasLtMatmulAlgo_t *algo,
+                              void *workspace, size_t workspace_bytes, cudaStream_t stream) {
+    (void)handle, (void)workspace, (void)workspace_bytes, (void)stream;
+    if (!algo || algo->data[0] != 1) return CUBLAS_STATUS_INVALID_VALUE;
+    float scale = *(const float *)alpha, keep = *(const float *)beta;
+    int64_t m = layout_d->rows, n = layout_d->columns;
+    bool turned_a = operation->a == CUBLAS_OP_T, turned_b = operation->b == CUBLAS_OP_T;
+    int64_t depth = turned_a ? layout_a->rows : layout_a->columns;
+    float *x = numbers(a, layout_a), *y = numbers(b, layout_b);
+    float *old = keep != 0 ? numbers(c, layout_c) : NULL, *bias = NULL;
+    if (operation->epilogue == CUBLASLT_EPILOGUE_BIAS) {
+        XrEmulatedLayout column = {layout_d->type, m, 1, m};
+        bias = numbers(operation->bias, &column);
+    }
+    for (int64_t j = 0; j < n; j++) {
+        for (int64_t i = 0; i < m; i++) {
+            double sum = 0;
+            for (int64_t k = 0; k < depth; k++) {
+                float p = turned_a ? x[i * depth + k] : x[k * m + i];
+                float q = turned_b ? y[k * n + j] : y[j * depth + k];
+                sum += (double)p * (double)q;
+            }
+            float value = scale * (float)sum;
+            if (old) value += keep * old[j * m + i];
+            if (bias) value += bias[i];
+            put(d, layout_d, i, j, value);
+        }
+    }
+    free(x);
+    free(y);
+    free(old);
+    free(bias);
+    return CUBLAS_STATUS_SUCCESS;
+}

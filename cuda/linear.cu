@@ -1,0 +1,253 @@
+// Linear layers and their gradients (formulas: docs/operations.md). cuBLASLt where both operands
+// have one type and lie aligned, with the bias in its epilogue; products of our own
+// (cuda/matmul.cu) otherwise, and everywhere in the batch-invariant mode.
+#include "cuda/matmul.h"
+#include "cuda/reduce.h"
+
+#include <string.h>
+
+// ---- cuBLASLt. It thinks in columns: our row-major C = A B^T is its C^T = B A^T ----
+
+static void check(cublasStatus_t status, const char *what) {
+    if (status == CUBLAS_STATUS_SUCCESS) return;
+    XR_BUG("cuBLASLt: %s: status %d", what, (int)status);
+}
+
+static cudaDataType type_of(XrDType dtype) {
+    return dtype == XR_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+// What an algorithm is chosen for; compared byte by byte.
+typedef struct Key {
+    int64_t m, n, k, stride_a, stride_b, stride_c;
+    int32_t types, turned, bias, accumulate; // flags
+} Key;
+
+typedef struct Choice {
+    Key key;
+    cublasLtMatmulAlgo_t algorithm;
+    size_t workspace;
+    bool known;
+} Choice;
+
+enum { CHOICES = 512 };
+static const size_t WORKSPACE = (size_t)32 << 20;
+static Choice choices[CHOICES];
+
+static Choice *choice_of(const Key *key) {
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < sizeof *key; i++) {
+        hash = (hash ^ ((const unsigned char *)key)[i]) * 1099511628211u;
+    }
+    Choice *c = &choices[hash % CHOICES]; // a newer shape takes the place of an older one
+    if (c->known && memcmp(&c->key, key, sizeof *key) != 0) c->known = false;
+    return c;
+}
+
+typedef struct Layouts {
+    cublasLtMatmulDesc_t operation;
+    cublasLtMatrixLayout_t first, second, result;
+} Layouts;
+
+static bool is_turned(XrOperand x) {
+    return x.inner != 1;
+}
+
+static int64_t stride_of(XrOperand x) {
+    return is_turned(x) ? x.inner : x.outer;
+}
+
+// A matrix as cuBLASLt stores it: contiguous down its `rows`.
+static cublasLtMatrixLayout_t layout(XrDType dtype, int64_t rows, int64_t columns, int64_t stride) {
+    cublasLtMatrixLayout_t out;
+    check(
+        cublasLtMatrixLayoutCreate(&out, type_of(dtype), (uint64_t)rows, (uint64_t)columns, stride),
+        "layout");
+    return out;
+}
+
+static cublasLtMatrixLayout_t operand_layout(XrOperand x, int64_t outer, int64_t k) {
+    return is_turned(x) ? layout(x.dtype, outer, k, stride_of(x))
+                        : layout(x.dtype, k, outer, stride_of(x));
+}
+
+static void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t attribute,
+                const void *value, size_t bytes) {
+    check(cublasLtMatmulDescSetAttribute(operation, attribute, value, bytes), "attribute");
+}
+
+static Layouts describe(const XrMatmul *p) {
+    Layouts l;
+    cublasOperation_t first = is_turned(p->b) ? CUBLAS_OP_N : CUBLAS_OP_T;
+    cublasOperation_t second = is_turned(p->a) ? CUBLAS_OP_T : CUBLAS_OP_N;
+    check(cublasLtMatmulDescCreate(&l.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "operation");
+    set(l.operation, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first);
+    set(l.operation, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second);
+    if (p->bias) {
+        cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+        set(l.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+        set(l.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p->bias->data, sizeof p->bias->data);
+    }
+    l.first = operand_layout(p->b, p->n, p->k);
+    l.second = operand_layout(p->a, p->m, p->k);
+    l.result = layout(p->dtype, p->n, p->m, p->stride);
+    return l;
+}
+
+static void forget(Layouts *l) {
+    cublasLtMatrixLayoutDestroy(l->first);
+    cublasLtMatrixLayoutDestroy(l->second);
+    cublasLtMatrixLayoutDestroy(l->result);
+    cublasLtMatmulDescDestroy(l->operation);
+}
+
+// The library's own first choice; the same for one shape on one device, so that a run repeats.
+static bool choose(XrBackend *b, const Layouts *l, Choice *c) {
+    cublasLtMatmulPreference_t preference;
+    cublasLtMatmulHeuristicResult_t found;
+    int count = 0;
+    uint32_t alignment = 16;
+    check(cublasLtMatmulPreferenceCreate(&preference), "preference");
+    const cublasLtMatmulPreferenceAttributes_t alignments[] = {
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
+    check(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                               &WORKSPACE, sizeof WORKSPACE),
+          "workspace");
+    for (int i = 0; i < 4; i++) {
+        check(cublasLtMatmulPreferenceSetAttribute(preference, alignments[i], &alignment,
+                                                   sizeof alignment),
+              "alignment");
+    }
+    cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(xr_cuda_blas(b), l->operation, l->first, l->second,
+                                       l->result, l->result, preference, 1, &found, &count);
+    cublasLtMatmulPreferenceDestroy(preference);
+    if (status != CUBLAS_STATUS_SUCCESS || count == 0) return false;
+    c->algorithm = found.algo;
+    c->workspace = found.workspaceSize;
+    c->known = true;
+    return true;
+}
+
+static bool is_aligned(const void *data, int64_t stride, XrDType dtype) {
+    return (uintptr_t)data % 16 == 0 && (size_t)stride * xr_dtype_size(dtype) % 16 == 0;
+}
+
+static bool blas_takes(const XrMatmul *p) {
+    return p->a.dtype == p->b.dtype && p->k > 0 && p->m <= INT32_MAX && p->n <= INT32_MAX &&
+           is_aligned(p->a.data, stride_of(p->a), p->a.dtype) &&
+           is_aligned(p->b.data, stride_of(p->b), p->b.dtype) &&
+           is_aligned(p->c, p->stride, p->dtype) &&
+           (!p->bias || (p->bias->dtype == p->dtype && (uintptr_t)p->bias->data % 16 == 0));
+}
+
+// False where cuBLASLt has no way for this one.
+static bool run_blas(XrBackend *b, const XrMatmul *p) {
+    if (!blas_takes(p)) return false;
+    Key key;
+    memset(&key, 0, sizeof key);
+    key.m = p->m, key.n = p->n, key.k = p->k;
+    key.stride_a = stride_of(p->a), key.stride_b = stride_of(p->b), key.stride_c = p->stride;
+    key.types = (int32_t)p->a.dtype * 16 + (int32_t)p->dtype;
+    key.turned = is_turned(p->a) * 2 + is_turned(p->b);
+    key.bias = p->bias != NULL, key.accumulate = p->accumulate;
+    Layouts l = describe(p);
+    Choice *c = choice_of(&key);
+    if (!c->known) c->key = key;
+    bool ok = c->known || choose(b, &l, c);
+    if (ok) {
+        float alpha = 1, beta = p->accumulate ? 1 : 0;
+        void *workspace = xr_cuda_scratch(b, XR_SCRATCH_BLAS, WORKSPACE);
+        cublasStatus_t status =
+            cublasLtMatmul(xr_cuda_blas(b), l.operation, &alpha, p->b.data, l.first, p->a.data,
+                           l.second, &beta, p->c, l.result, p->c, l.result, &c->algorithm,
+                           workspace, c->workspace, xr_cuda_stream(b));
+        check(status, "product");
+    }
+    forget(&l);
+    return ok;
+}
+
+static void multiply(XrBackend *b, XrMatmul p) {
+    if (p.m == 0 || p.n == 0) return;
+    if (b->batch_invariant || !run_blas(b, &p)) xr_cuda_matmul(b, p);
+}
+
+// ---- the operations ----
+
+// Rows of a tensor as the outer dimension, or its columns.
+static XrOperand rows_of(const XrTensor *t) {
+    return XrOperand{t->data, t->dtype, t->row_stride, 1};
+}
+
+static XrOperand columns_of(const XrTensor *t) {
+    return XrOperand{t->data, t->dtype, 1, t->row_stride};
+}
+
+extern "C" void xr_cuda_linear(XrBackend *b, const XrTensor *y, const XrTensor *x,
+                               const XrTensor *w, const XrTensor *bias) {
+    XrTensor weight = xr_cuda_aligned(b, w);
+    multiply(b, XrMatmul{rows_of(x), rows_of(&weight), bias, y->data, y->dtype, y->row_stride,
+                         y->shape[0], y->shape[1], x->shape[1], false});
+}
+
+extern "C" void xr_cuda_linear_backward_input(XrBackend *b, const XrTensor *dx, const XrTensor *dy,
+                                              const XrTensor *w, bool accumulate) {
+    XrTensor weight = xr_cuda_aligned(b, w);
+    multiply(b, XrMatmul{rows_of(dy), columns_of(&weight), NULL, dx->data, dx->dtype,
+                         dx->row_stride, dx->shape[0], dx->shape[1], dy->shape[1], accumulate});
+}
+
+// Column sums: pieces of PIECE rows by blocks of COLUMNS x LINES threads, then the pieces in order.
+enum { COLUMNS = 32, LINES = 8, PIECE = 256 };
+
+template <typename T>
+XR_KERNEL(COLUMNS *LINES)
+sum_pieces(float *partial, XrRows<const T> dy, int64_t rows, int64_t width) {
+    XR_SHARED(float, line_sums, COLUMNS *LINES);
+    const int64_t column = (int64_t)blockIdx.x * COLUMNS + threadIdx.x;
+    const int64_t begin = (int64_t)blockIdx.y * PIECE, end = min(begin + PIECE, rows);
+    float sum = 0;
+    for (int64_t t = begin + threadIdx.y; t < end && column < width; t += LINES) {
+        sum += xr_to_float(dy.data[t * dy.stride + column]);
+    }
+    line_sums[threadIdx.y * COLUMNS + threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.y == 0 && column < width) {
+        for (int line = 1; line < LINES; line++) sum += line_sums[line * COLUMNS + threadIdx.x];
+        partial[(int64_t)blockIdx.y * width + column] = sum;
+    }
+}
+
+XR_KERNEL(128) add_pieces(float *dbias, const float *partial, int64_t pieces, int64_t width) {
+    const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (column >= width) return;
+    float sum = 0;
+    for (int64_t i = 0; i < pieces; i++) sum += partial[i * width + column];
+    dbias[column] += sum;
+}
+
+static void bias_gradient(XrBackend *b, const XrTensor *dbias, const XrTensor *dy) {
+    int64_t rows = dy->shape[0], width = dy->shape[1], pieces = xr_pieces(rows, PIECE);
+    float *partial =
+        (float *)xr_cuda_scratch(b, XR_SCRATCH_PARTIAL, (size_t)(pieces * width) * sizeof *partial);
+    dim3 grid((unsigned)xr_pieces(width, COLUMNS), (unsigned)pieces), block(COLUMNS, LINES);
+    XR_ACTIVATION_TYPES(dy, T, {
+        XR_LAUNCH((sum_pieces<T>), grid, block, 0, xr_cuda_stream(b), partial,
+                  xr_cuda_rows<const T>(dy), rows, width);
+    });
+    XR_LAUNCH(add_pieces, (unsigned)xr_pieces(width, 128), 128, 0, xr_cuda_stream(b),
+              (float *)dbias->data, partial, pieces, width);
+}
+
+extern "C" void xr_cuda_linear_backward_weight(XrBackend *b, const XrTensor *dw,
+                                               const XrTensor *dbias, const XrTensor *dy,
+                                               const XrTensor *x) {
+    if (x->shape[0] == 0) return;
+    if (dbias && dy->shape[1]) bias_gradient(b, dbias, dy);
+    if (dw) {
+        multiply(b, XrMatmul{columns_of(dy), columns_of(x), NULL, dw->data, dw->dtype, x->shape[1],
+                             dy->shape[1], x->shape[1], x->shape[0], true});
+    }
+}
