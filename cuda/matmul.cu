@@ -94,9 +94,11 @@ template <typename C> XR_DEVICE void put(Result<C> c, int64_t m, int64_t n, floa
     xr_assign(*to, sum);
 }
 
-template <int HIGH, bool TURNED_A, bool TURNED_B> constexpr int stage_elements() {
-    return Tile<HIGH, TURNED_A>::elements + Tile<WIDE, TURNED_B>::elements;
-}
+// One buffer: a tile of a, then one of b.
+template <int HIGH, bool TURNED_A, bool TURNED_B> struct Stage {
+    static constexpr int b_begins = Tile<HIGH, TURNED_A>::elements;
+    static constexpr int elements = b_begins + Tile<WIDE, TURNED_B>::elements;
+};
 
 template <int HIGH, bool TURNED_A, bool TURNED_B, typename C>
 XR_KERNEL(THREADS)
@@ -104,8 +106,8 @@ multiply_bf16(Result<C> c, Source a, Source b, int64_t depth) {
     XR_DYNAMIC_SHARED(uint16_t, shared);
     constexpr int warps_down = HIGH == SHORT ? 1 : 2, warps_across = 8 / warps_down;
     constexpr int tiles_down = HIGH / warps_down / 16, tiles_across = WIDE / warps_across / 8;
-    constexpr int stage = stage_elements<HIGH, TURNED_A, TURNED_B>();
-    constexpr int b_begins = Tile<HIGH, TURNED_A>::elements;
+    constexpr int stage = Stage<HIGH, TURNED_A, TURNED_B>::elements;
+    constexpr int b_begins = Stage<HIGH, TURNED_A, TURNED_B>::b_begins;
     const int warp = (int)threadIdx.x / 32;
     const int first_row = warp / warps_across * (HIGH / warps_down);
     const int first_column = warp % warps_across * (WIDE / warps_across);
@@ -166,7 +168,7 @@ multiply_bf16(Result<C> c, Source a, Source b, int64_t depth) {
 
 template <int HIGH, bool TURNED_A, bool TURNED_B, typename C>
 static void launch_bf16(XrBackend *b, Result<C> c, Source x, Source y, int64_t depth) {
-    constexpr int bytes = STAGES * stage_elements<HIGH, TURNED_A, TURNED_B>() * 2;
+    constexpr int bytes = STAGES * Stage<HIGH, TURNED_A, TURNED_B>::elements * 2;
     auto kernel = multiply_bf16<HIGH, TURNED_A, TURNED_B, C>;
     xr_cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
                   "matmul");
