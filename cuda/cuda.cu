@@ -26,7 +26,7 @@ typedef struct Cuda {
     XrBackend base;
     int device, multiprocessors;
     cudaStream_t stream;
-    cublasLtHandle_t blas; // made at first use
+    XrCudaBlas blas;
     Stage stages[STAGES];
     int next_stage;
     Scratch scratch[XR_SCRATCH_COUNT];
@@ -190,14 +190,14 @@ int xr_cuda_multiprocessors(XrBackend *b) {
     return cuda_of(b)->multiprocessors;
 }
 
-cublasLtHandle_t xr_cuda_blas(XrBackend *b) {
-    Cuda *c = cuda_of(b);
-    if (!c->blas) {
-        cublasStatus_t status = cublasLtCreate(&c->blas);
+XrCudaBlas *xr_cuda_blas(XrBackend *b) {
+    XrCudaBlas *blas = &cuda_of(b)->blas;
+    if (!blas->handle) {
+        cublasStatus_t status = cublasLtCreate(&blas->handle);
         XR_REQUIRE(status == CUBLAS_STATUS_SUCCESS, "cuBLASLt cannot be opened (status %d)",
                    (int)status);
     }
-    return c->blas;
+    return blas;
 }
 
 void *xr_cuda_scratch(XrBackend *b, XrScratch slot, size_t bytes) {
@@ -255,7 +255,8 @@ static void cuda_destroy(XrBackend *b) {
         if (c->stages[i].memory) cudaFreeHost(c->stages[i].memory);
         if (c->stages[i].used) cudaEventDestroy(c->stages[i].used);
     }
-    if (c->blas) cublasLtDestroy(c->blas);
+    if (c->blas.handle) cublasLtDestroy(c->blas.handle);
+    free(c->blas.choices);
     if (c->stream) cudaStreamDestroy(c->stream);
     xr_threads_free(b->threads);
     free(c);

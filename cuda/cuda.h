@@ -18,7 +18,15 @@ XR_OPS(XR_DECLARE_CUDA_OP)
 // The stream that all of a backend's work goes to, in order.
 cudaStream_t xr_cuda_stream(XrBackend *b);
 int xr_cuda_multiprocessors(XrBackend *b);
-cublasLtHandle_t xr_cuda_blas(XrBackend *b);
+
+// cuBLASLt, opened at first use, and what cuda/linear.cu remembers of its algorithms. A backend is
+// driven by one thread, so that these, like its stream and its scratch memory, need no lock.
+typedef struct XrCudaBlas {
+    cublasLtHandle_t handle;
+    struct XrBlasChoice *choices; // by malloc; NULL before the first product
+} XrCudaBlas;
+XrCudaBlas *xr_cuda_blas(XrBackend *b);
+
 size_t xr_cuda_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head_dim);
 
 // Scratch memory on the device, aligned to 256 bytes, at least `bytes` long; its contents last

@@ -23,7 +23,7 @@ typedef struct Key {
     int32_t types, turned, bias, accumulate; // flags
 } Key;
 
-typedef struct Choice {
+typedef struct XrBlasChoice {
     Key key;
     cublasLtMatmulAlgo_t algorithm;
     size_t workspace;
@@ -32,14 +32,14 @@ typedef struct Choice {
 
 enum { CHOICES = 512 };
 static const size_t WORKSPACE = (size_t)32 << 20;
-static Choice choices[CHOICES];
 
-static Choice *choice_of(const Key *key) {
+static Choice *choice_of(XrCudaBlas *blas, const Key *key) {
+    if (!blas->choices) blas->choices = (Choice *)xr_calloc(CHOICES, sizeof(Choice));
     uint64_t hash = 14695981039346656037u;
     for (size_t i = 0; i < sizeof *key; i++) {
         hash = (hash ^ ((const unsigned char *)key)[i]) * 1099511628211u;
     }
-    Choice *c = &choices[hash % CHOICES]; // a newer shape takes the place of an older one
+    Choice *c = &blas->choices[hash % CHOICES]; // a newer shape takes the place of an older one
     if (c->known && memcmp(&c->key, key, sizeof *key) != 0) c->known = false;
     return c;
 }
@@ -120,7 +120,7 @@ static bool choose(XrBackend *b, const Layouts *l, Choice *c) {
               "alignment");
     }
     cublasStatus_t status =
-        cublasLtMatmulAlgoGetHeuristic(xr_cuda_blas(b), l->operation, l->first, l->second,
+        cublasLtMatmulAlgoGetHeuristic(xr_cuda_blas(b)->handle, l->operation, l->first, l->second,
                                        l->result, l->result, preference, 1, &found, &count);
     cublasLtMatmulPreferenceDestroy(preference);
     if (status != CUBLAS_STATUS_SUCCESS || count == 0) return false;
@@ -153,16 +153,16 @@ static bool run_blas(XrBackend *b, const XrMatmul *p) {
     key.turned = is_turned(p->a) * 2 + is_turned(p->b);
     key.bias = p->bias != NULL, key.accumulate = p->accumulate;
     Layouts l = describe(p);
-    Choice *c = choice_of(&key);
+    Choice *c = choice_of(xr_cuda_blas(b), &key);
     if (!c->known) c->key = key;
     bool ok = c->known || choose(b, &l, c);
     if (ok) {
         float alpha = 1, beta = p->accumulate ? 1 : 0;
         void *workspace = xr_cuda_scratch(b, XR_SCRATCH_BLAS, WORKSPACE);
         cublasStatus_t status =
-            cublasLtMatmul(xr_cuda_blas(b), l.operation, &alpha, p->b.data, l.first, p->a.data,
-                           l.second, &beta, p->c, l.result, p->c, l.result, &c->algorithm,
-                           workspace, c->workspace, xr_cuda_stream(b));
+            cublasLtMatmul(xr_cuda_blas(b)->handle, l.operation, &alpha, p->b.data, l.first,
+                           p->a.data, l.second, &beta, p->c, l.result, p->c, l.result,
+                           &c->algorithm, workspace, c->workspace, xr_cuda_stream(b));
         check(status, "product");
     }
     forget(&l);

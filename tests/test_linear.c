@@ -18,6 +18,10 @@ static const XrShape SHAPES[] = {XR_SHAPE(0, 5, 7),      XR_SHAPE(1, 1, 1),
                                  XR_SHAPE(14, 64, 2051), XR_SHAPE(2051, 3, 5),
                                  XR_SHAPE(3, 2051, 5),   {0}};
 
+// A block of each kind in one and in several steps along K.
+static const XrShape CHECKED[] = {
+    XR_SHAPE(1, 5, 7), XR_SHAPE(13, 65, 31), XR_SHAPE(66, 7, 130), {0}};
+
 static const XrGoldenRow GOLDEN[] = {XR_GOLDEN("linear/f32_1x31x33", 1, 33, 31),
                                      XR_GOLDEN("linear/f32_3x64x48", 3, 48, 64),
                                      XR_GOLDEN("linear/f32_17x129x65", 17, 65, 129),
@@ -62,6 +66,7 @@ static void call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_linear = {.op = "linear",
                                     .shapes = SHAPES,
+                                    .checked_shapes = CHECKED,
                                     .types = XR_TYPES_WEIGHTS,
                                     .variants = XR_STRIDED | XR_MINIMAL,
                                     .independent_rows = true,
@@ -99,6 +104,7 @@ static void input_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_linear_backward_input = {.op = "linear_backward_input",
                                                    .shapes = SHAPES,
+                                                   .checked_shapes = CHECKED,
                                                    .types = XR_TYPES_WEIGHTS,
                                                    .variants = XR_STRIDED | XR_ALIASED,
                                                    .independent_rows = true,
@@ -141,6 +147,7 @@ static void weight_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_linear_backward_weight = {.op = "linear_backward_weight",
                                                     .shapes = SHAPES,
+                                                    .checked_shapes = CHECKED,
                                                     .types = XR_TYPES_ACTIVATIONS,
                                                     .variants = XR_STRIDED | XR_MINIMAL,
                                                     .build = weight_build,

@@ -33,6 +33,12 @@ static const char *nothing_missing(const char *operation) {
 }
 
 #ifdef XR_TEST_CUDA
+#if defined XR_CUDA_EMULATION && defined XR_SANITIZED
+enum { CUDA_CHECKED = true };
+#else
+enum { CUDA_CHECKED = false };
+#endif
+
 static XrBackend *cuda;
 static XrError cuda_error;
 
@@ -53,11 +59,11 @@ static const char *cuda_missing(const char *operation) {
 #endif
 
 const XrTestBackend XR_TEST_BACKENDS[] = {
-    {"cpu", false, false, XR_COUNT(THREADS), cpu_instance, nothing_missing},
+    {"cpu", false, false, false, XR_COUNT(THREADS), cpu_instance, nothing_missing},
 #ifdef XR_TEST_CUDA
-    {"cuda", true, true, 2, cuda_instance, cuda_missing},
+    {"cuda", true, true, CUDA_CHECKED, 2, cuda_instance, cuda_missing},
 #endif
-    {NULL, false, false, 0, NULL, NULL},
+    {NULL, false, false, false, 0, NULL, NULL},
 };
 
 static XrGolden golden;

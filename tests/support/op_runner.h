@@ -11,6 +11,7 @@ typedef struct XrTestBackend {
     const char *name;
     bool low_precision; // bf16 activations
     bool other;         // than the CPU, which it is compared with
+    bool checked;       // every access of its kernels is checked, which takes long
     int instances;
     XrBackend *(*instance)(int i);            // made once, kept
     const char *(*missing)(const char *name); // why it cannot run an operation, or NULL

@@ -141,7 +141,9 @@ void xr_rows_add_op(XrRows *rows, const XrOpTest *test) {
         if (b->other && getenv("XR_CPU")) continue; // it has nothing to do with it
         for (const XrTypes *types = test->types; types->name; types++) {
             if (!takes(b, *types)) continue;
-            for (const XrShape *shape = test->shapes; shape->count; shape++) {
+            bool few = b->checked && test->checked_shapes;
+            const XrShape *shapes = few ? test->checked_shapes : test->shapes;
+            for (const XrShape *shape = shapes; shape->count; shape++) {
                 for (int v = XR_PLAIN; v <= XR_MINIMAL; v = v ? v * 2 : 1) {
                     if (v && !(test->variants & v)) continue;
                     add_row(rows, (XrOpRow){test, b, shape, *types, (XrVariant)v, NULL});

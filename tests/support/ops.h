@@ -125,6 +125,9 @@ typedef struct XrGoldenRow {
 struct XrOpTest {
     const char *op;        // its name in the table
     const XrShape *shapes; // ends with count 0
+    // The few of them that a GPU is tested with where every access of its kernels is checked, which
+    // takes a hundred times as long; NULL: all.
+    const XrShape *checked_shapes;
     const XrTypes *types;  // ends with name NULL; see XR_TYPES_F32, XR_TYPES_WEIGHTS
     int variants;          // which of XrVariant there are beside the plain one
     bool independent_rows; // a `by_row` output's row t depends on row t of `by_row` inputs alone
