@@ -15,10 +15,14 @@ static const XrShape SHAPES[] = { // [T, D, V]
     XR_SHAPE(33, 16, 32),
     XR_SHAPE(7, 65, 257),
     XR_SHAPE(31, 129, 1031),
+    XR_SHAPE(3, 9, 4200), // several blocks of the vocabulary
+    XR_SHAPE(4099, 1, 3), // and of rows
     {0}};
-static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 8, 5),    XR_SHAPE(1, 1, 1),
-                                      XR_SHAPE(3, 33, 31),  XR_SHAPE(33, 16, 32),
-                                      XR_SHAPE(7, 65, 257), {0}};
+static const XrShape BACK_SHAPES[] = {
+    XR_SHAPE(0, 8, 5),    XR_SHAPE(1, 1, 1),    XR_SHAPE(3, 33, 31),  XR_SHAPE(33, 16, 32),
+    XR_SHAPE(7, 65, 257), XR_SHAPE(3, 9, 4200), XR_SHAPE(4099, 1, 3), {0}};
+static const XrShape CHECKED[] = {
+    XR_SHAPE(1, 1, 1), XR_SHAPE(3, 33, 31), XR_SHAPE(2, 3, 2100), {0}};
 static const double TEMPERATURE = 0.75; // exact in f32
 
 static double temperature_of(const XrOpRun *run) {
@@ -108,6 +112,7 @@ static void call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_logprob = {.op = "logprob",
                                      .shapes = SHAPES,
+                                     .checked_shapes = CHECKED,
                                      .types = XR_TYPES_WEIGHTS,
                                      .variants = XR_STRIDED | XR_MINIMAL,
                                      .independent_rows = true,
@@ -184,6 +189,7 @@ static void back_call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_logprob_backward = {.op = "logprob_backward",
                                               .shapes = BACK_SHAPES,
+                                              .checked_shapes = CHECKED,
                                               .types = XR_TYPES_WEIGHTS,
                                               .variants = XR_STRIDED | XR_MINIMAL,
                                               .build = back_build,
