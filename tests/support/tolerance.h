@@ -57,9 +57,9 @@ static const XrTolerance XR_TOLERANCES[] = {
     // Logits of an f32 product, then a log-sum-exp; an index is exact.
     {"logprob", "best", 0, 0, 0},
     {"logprob", NULL, 1e-6, 4e-6, 0},
-    // dz is rounded to bf16, by up to 2^-9, before it is multiplied and summed with others that
-    // cancel.
-    {"logprob_backward", NULL, 1e-6, 1e-5, 4e-3},
+    // In bf16 dz is rounded by up to 2^-9 before it is multiplied, and its terms, |dz| of up to
+    // 2 |dlogprob| / temperature = 2.7 a row, cancel: up to 0.0052 where the rms is 0.36.
+    {"logprob_backward", NULL, 1e-6, 1e-5, 1.5e-2},
     // Ids are exact; log-probabilities are the difference of a logit and a log-sum-exp.
     {"sample", "tokens", 0, 0, 0},
     {"sample", NULL, 1e-6, 1e-6, 0},
