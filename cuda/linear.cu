@@ -49,14 +49,6 @@ typedef struct Layouts {
     cublasLtMatrixLayout_t first, second, result;
 } Layouts;
 
-static bool is_turned(XrOperand x) {
-    return x.inner != 1;
-}
-
-static int64_t stride_of(XrOperand x) {
-    return is_turned(x) ? x.inner : x.outer;
-}
-
 // A matrix as cuBLASLt stores it: contiguous down its `rows`.
 static cublasLtMatrixLayout_t layout(XrDType dtype, int64_t rows, int64_t columns, int64_t stride) {
     cublasLtMatrixLayout_t out;
@@ -67,8 +59,7 @@ static cublasLtMatrixLayout_t layout(XrDType dtype, int64_t rows, int64_t column
 }
 
 static cublasLtMatrixLayout_t operand_layout(XrOperand x, int64_t outer, int64_t k) {
-    return is_turned(x) ? layout(x.dtype, outer, k, stride_of(x))
-                        : layout(x.dtype, k, outer, stride_of(x));
+    return x.turned ? layout(x.dtype, outer, k, x.stride) : layout(x.dtype, k, outer, x.stride);
 }
 
 static void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t attribute,
@@ -78,8 +69,8 @@ static void set(cublasLtMatmulDesc_t operation, cublasLtMatmulDescAttributes_t a
 
 static Layouts describe(const XrMatmul *p) {
     Layouts l;
-    cublasOperation_t first = is_turned(p->b) ? CUBLAS_OP_N : CUBLAS_OP_T;
-    cublasOperation_t second = is_turned(p->a) ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasOperation_t first = p->b.turned ? CUBLAS_OP_N : CUBLAS_OP_T;
+    cublasOperation_t second = p->a.turned ? CUBLAS_OP_T : CUBLAS_OP_N;
     check(cublasLtMatmulDescCreate(&l.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "operation");
     set(l.operation, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first);
     set(l.operation, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second);
@@ -136,8 +127,8 @@ static bool is_aligned(const void *data, int64_t stride, XrDType dtype) {
 
 static bool blas_takes(const XrMatmul *p) {
     return p->a.dtype == p->b.dtype && p->k > 0 && p->m <= INT32_MAX && p->n <= INT32_MAX &&
-           is_aligned(p->a.data, stride_of(p->a), p->a.dtype) &&
-           is_aligned(p->b.data, stride_of(p->b), p->b.dtype) &&
+           is_aligned(p->a.data, p->a.stride, p->a.dtype) &&
+           is_aligned(p->b.data, p->b.stride, p->b.dtype) &&
            is_aligned(p->c, p->stride, p->dtype) &&
            (!p->bias || (p->bias->dtype == p->dtype && (uintptr_t)p->bias->data % 16 == 0));
 }
@@ -148,9 +139,9 @@ static bool run_blas(XrBackend *b, const XrMatmul *p) {
     Key key;
     memset(&key, 0, sizeof key);
     key.m = p->m, key.n = p->n, key.k = p->k;
-    key.stride_a = stride_of(p->a), key.stride_b = stride_of(p->b), key.stride_c = p->stride;
+    key.stride_a = p->a.stride, key.stride_b = p->b.stride, key.stride_c = p->stride;
     key.types = (int32_t)p->a.dtype * 16 + (int32_t)p->dtype;
-    key.turned = is_turned(p->a) * 2 + is_turned(p->b);
+    key.turned = p->a.turned * 2 + p->b.turned;
     key.bias = p->bias != NULL, key.accumulate = p->accumulate;
     Layouts l = describe(p);
     Choice *c = choice_of(xr_cuda_blas(b), &key);
@@ -178,11 +169,11 @@ static void multiply(XrBackend *b, XrMatmul p) {
 
 // Rows of a tensor as the outer dimension, or its columns.
 static XrOperand rows_of(const XrTensor *t) {
-    return XrOperand{t->data, t->dtype, t->row_stride, 1};
+    return XrOperand{t->data, t->dtype, t->row_stride, false};
 }
 
 static XrOperand columns_of(const XrTensor *t) {
-    return XrOperand{t->data, t->dtype, 1, t->row_stride};
+    return XrOperand{t->data, t->dtype, t->row_stride, true};
 }
 
 extern "C" void xr_cuda_linear(XrBackend *b, const XrTensor *y, const XrTensor *x,

@@ -211,16 +211,14 @@ align_rows(uint16_t *to, int64_t to_stride, const uint16_t *from, int64_t from_s
 // The operand with rows aligned to 16 bytes, copied to scratch memory where they are not.
 static Source aligned_source(XrBackend *b, XrScratch slot, XrOperand x, int64_t outer,
                              int64_t depth) {
-    bool turned = x.inner != 1;
-    int64_t stride = turned ? x.inner : x.outer;
-    Source s = {(const uint16_t *)x.data, stride, outer};
-    if ((uintptr_t)x.data % 16 == 0 && stride % 8 == 0) return s;
-    int64_t rows = turned ? depth : outer, columns = turned ? outer : depth;
+    Source s = {(const uint16_t *)x.data, x.stride, outer};
+    if ((uintptr_t)x.data % 16 == 0 && x.stride % 8 == 0) return s;
+    int64_t rows = x.turned ? depth : outer, columns = x.turned ? outer : depth;
     int64_t pitch = xr_pieces(columns, 8) * 8;
     uint16_t *copy = (uint16_t *)xr_cuda_scratch(b, slot, (size_t)(rows * pitch) * sizeof *copy);
     if (rows && columns) {
         XR_LAUNCH(align_rows, (unsigned)XR_MIN(rows, (int64_t)65535), THREADS, 0, xr_cuda_stream(b),
-                  copy, pitch, s.data, stride, rows, columns);
+                  copy, pitch, s.data, x.stride, rows, columns);
     }
     return Source{copy, pitch, outer};
 }
@@ -228,7 +226,7 @@ static Source aligned_source(XrBackend *b, XrScratch slot, XrOperand x, int64_t 
 template <typename C> static void run_bf16(XrBackend *b, const XrMatmul *p, Result<C> c) {
     Source x = aligned_source(b, XR_SCRATCH_OPERAND, p->a, p->m, p->k);
     Source y = aligned_source(b, XR_SCRATCH_OPERAND_2, p->b, p->n, p->k);
-    launch_turned<C>(b, c, x, p->a.inner != 1, y, p->b.inner != 1, p->k);
+    launch_turned<C>(b, c, x, p->a.turned, y, p->b.turned, p->k);
 }
 
 // ---- f32 ----
@@ -293,13 +291,17 @@ multiply_f32(Result<C> c, View<A> a, View<B> b, int64_t depth) {
     }
 }
 
+template <typename T> static View<T> view_of(XrOperand x, int64_t count) {
+    return View<T>{(const T *)x.data, x.turned ? 1 : x.stride, x.turned ? x.stride : 1, count};
+}
+
 template <typename A, typename C>
 static void run_f32(XrBackend *b, const XrMatmul *p, Result<C> c) {
     dim3 grid((unsigned)xr_pieces(p->n, SIDE), (unsigned)xr_pieces(p->m, SIDE));
-    View<A> x = {(const A *)p->a.data, p->a.outer, p->a.inner, p->m};
+    View<A> x = view_of<A>(p->a, p->m);
     const XrTensor weight = xr_tensor2(p->b.dtype, (void *)p->b.data, p->n, p->k);
     XR_WEIGHT_TYPES(&weight, B, {
-        View<B> y = {(const B *)p->b.data, p->b.outer, p->b.inner, p->n};
+        View<B> y = view_of<B>(p->b, p->n);
         XR_LAUNCH((multiply_f32<A, B, C>), grid, THREADS, 0, xr_cuda_stream(b), c, x, y, p->k);
     });
 }
@@ -324,8 +326,6 @@ template <typename C> static void run(XrBackend *b, const XrMatmul *p) {
 
 void xr_cuda_matmul(XrBackend *b, XrMatmul p) {
     if (p.m == 0 || p.n == 0) return;
-    XR_REQUIRE(p.a.inner == 1 || p.a.outer == 1, "matmul: a has strides %lld, %lld",
-               (long long)p.a.outer, (long long)p.a.inner);
     XR_REQUIRE(xr_pieces(p.m, SHORT) <= 65535 || p.m > 4 * SHORT, "matmul: %lld rows",
                (long long)p.m);
     if (p.dtype == XR_BF16) {

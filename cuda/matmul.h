@@ -5,12 +5,13 @@
 
 #include "cuda/cuda.h"
 
-// An operand of M (or N) outer by K inner elements: element (i, k) is data[i * outer + k * inner];
-// one of the two strides is 1. Aligned to its type.
+// An operand of M (or N) outer by K inner elements: element (i, k) is data[i * stride + k], or
+// where it is turned data[k * stride + i]. Aligned to its type.
 typedef struct XrOperand {
     const void *data;
     XrDType dtype;
-    int64_t outer, inner;
+    int64_t stride;
+    bool turned;
 } XrOperand;
 
 // c[m,n] = sum_k a(m,k) b(n,k) + bias[n], or += where `accumulate`. bias (any weight type) may be

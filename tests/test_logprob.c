@@ -16,12 +16,17 @@ static const XrShape SHAPES[] = { // [T, D, V]
     XR_SHAPE(7, 65, 257),
     XR_SHAPE(31, 129, 1031),
     XR_SHAPE(3, 9, 4200), // several blocks of the vocabulary
-    XR_SHAPE(4099, 1, 3), // and of rows
     {0}};
-static const XrShape BACK_SHAPES[] = {
-    XR_SHAPE(0, 8, 5),    XR_SHAPE(1, 1, 1),    XR_SHAPE(3, 33, 31),  XR_SHAPE(33, 16, 32),
-    XR_SHAPE(7, 65, 257), XR_SHAPE(3, 9, 4200), XR_SHAPE(4099, 1, 3), {0}};
+static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 8, 5),
+                                      XR_SHAPE(1, 1, 1),
+                                      XR_SHAPE(3, 33, 31),
+                                      XR_SHAPE(33, 16, 32),
+                                      XR_SHAPE(7, 65, 257),
+                                      XR_SHAPE(3, 9, 4200),
+                                      {0}};
 static const XrShape CHECKED[] = {XR_SHAPE(1, 1, 1), XR_SHAPE(3, 33, 31), {0}};
+static const XrShape MANY_ROWS[] = {XR_SHAPE(4099, 1, 3), {0}}; // several blocks of rows
+static const XrShape NONE[] = {{0}};
 static const double TEMPERATURE = 0.75; // exact in f32
 
 static double temperature_of(const XrOpRun *run) {
@@ -119,6 +124,14 @@ const XrOpTest xr_op_test_logprob = {.op = "logprob",
                                      .reference = reference,
                                      .call = call,
                                      .golden = GOLDEN};
+
+static const XrOpTest MANY = {.op = "logprob",
+                              .shapes = MANY_ROWS,
+                              .checked_shapes = NONE,
+                              .types = XR_TYPES_F32,
+                              .build = build,
+                              .reference = reference,
+                              .call = call};
 
 // ---- logprob_backward ----
 
@@ -296,7 +309,17 @@ static void exponential_within_two_ulp(void **state) {
     assert_true(isnan(vec_exp(vec_set(NAN))[0]));
 }
 
-static const XrOpTest *const TESTS[] = {&xr_op_test_logprob, &xr_op_test_logprob_backward};
+static const XrOpTest MANY_BACK = {.op = "logprob_backward",
+                                   .shapes = MANY_ROWS,
+                                   .checked_shapes = NONE,
+                                   .types = XR_TYPES_F32,
+                                   .build = back_build,
+                                   .derive = back_derive,
+                                   .reference = back_reference,
+                                   .call = back_call};
+
+static const XrOpTest *const TESTS[] = {&xr_op_test_logprob, &MANY, &xr_op_test_logprob_backward,
+                                        &MANY_BACK};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_as_logits),
                 cmocka_unit_test(backward_over_many_rows), cmocka_unit_test(reduction_of_hard_rows),
                 cmocka_unit_test(exponential_within_two_ulp))
