@@ -33,6 +33,7 @@ static void near(double got, const cJSON *row, const char *key) {
 // The answers of run "a" or "b", the last item first.
 static char *run_folder(const char *name, const cJSON *runs, const char *run) {
     XrBuffer text = {0};
+    xr_buffer_reserve(&text, 1);
     for (int i = cJSON_GetArraySize(runs) - 1; i >= 0; i--) {
         const cJSON *item = cJSON_GetArrayItem(runs, i), *score;
         const char *subject = cJSON_GetStringValue(cJSON_GetObjectItem(item, "subject"));

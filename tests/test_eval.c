@@ -381,10 +381,11 @@ static void odd_files_of_responses(void **state) {
         {"no\njson", "no response can be read: "},
     };
     for (size_t i = 0; i < XR_COUNT(refused); i++) {
-        char name[32];
+        char name[32], last[32];
         snprintf(name, sizeof name, "refused-said-%zu", i);
+        snprintf(last, sizeof last, "refused-run-%zu", i);
         char *file = xr_test_write(name, refused[i].text), *data = dataset_of(items);
-        char *out = xr_test_path(strcat(name, "-run"));
+        char *out = xr_test_path(last);
         XrBuffer argument = {0};
         xr_buffer_format(&argument, "responses=%s", file);
         xr_test_eval(out, ARGUMENTS(data, argument.data, "num_generations=5"), 1);

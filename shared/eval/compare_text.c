@@ -88,7 +88,7 @@ static bool dataset_text(XrBuffer *out, const char *dataset, const Side *sides, 
 static bool all_text(XrBuffer *out, const char *const *folders, const XrScores *scores, int count) {
     int modes = (int)XR_COUNT(MODES), side_count = 0;
     Names names = {0};
-    Side *sides = xr_calloc((size_t)(count * modes), sizeof *sides);
+    Side *sides = xr_calloc((size_t)count * (size_t)modes, sizeof *sides);
     for (int r = 0; r < count; r++) {
         for (int64_t i = 0; i < scores[r].count; i++) {
             const char *name = scores[r].items[i].name;

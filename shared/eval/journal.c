@@ -101,7 +101,7 @@ static void mark(XrJournal *j, const XrAsked *asked, int sample, XrAnswerMode mo
 
 static bool take_line(XrJournal *j, const XrJson *json, XrError *err) {
     XrAnswer answer;
-    uint64_t key;
+    uint64_t key = 0;
     if (!xr_journal_parse(&answer, &key, json, j->suite, err)) return false;
     const XrAsked *asked = xr_asked_find(j->list, answer.at);
     bool same = asked && asked->key == key && answer.sample < j->config->num_generations;

@@ -171,11 +171,9 @@ static const cJSON *subject_of(const Result *r, const char *name) {
     return NULL;
 }
 
-static void subjects(XrBuffer *out, const Results *all, const char *dataset) {
-    const Result *first = NULL;
-    for (int i = 0; i < all->count && !first; i++) {
-        if (is_of(&all->items[i], dataset)) first = &all->items[i];
-    }
+// `first` is the first result of the benchmark.
+static void subjects(XrBuffer *out, const Results *all, const Result *first) {
+    const char *dataset = string(first->json, "dataset");
     const cJSON *row, *rows = get(first->json, "subjects");
     if (cJSON_GetArraySize(rows) < 2) return;
     xr_buffer_text(out, "<details><summary>By subject</summary><div class=\"scroll\"><table><thead>"
@@ -315,7 +313,7 @@ static void benchmark(XrBuffer *out, const Results *all, int first) {
     for (int i = first; i < all->count; i++) {
         if (is_of(&all->items[i], dataset)) left_out_line(out, &all->items[i]);
     }
-    subjects(out, all, dataset);
+    subjects(out, all, &all->items[first]);
     pairs(out, all, dataset);
 }
 
