@@ -282,11 +282,17 @@ static void rules_that_look_for_a_letter(void **state) {
     check_official(0, "The answer is b", XR_OFFICIAL_READ, "B", true);
     check_official(0, "Answer: B", XR_OFFICIAL_READ, "A", false);
     check_official(0, "It is B", XR_OFFICIAL_NOT_FOUND, "", false);
+    check_official(0, "Both", XR_OFFICIAL_READ, "B", true); // its first letter
+    check_official(0, "the answer is option b", XR_OFFICIAL_NOT_FOUND, "", false);
+    check_official(0, "", XR_OFFICIAL_NOT_FOUND, "", false);
     done();
     load("medxpertqa_text", "{\"id\":\"T\",\"question\":\"Q\",\"options\":{\"A\":\"w\",\"B\":\"x\"}"
                             ",\"label\":\"B\"}\n");
     check_official(0, "Perhaps A. So the answer is B", XR_OFFICIAL_READ, "B", true);
     check_official(0, "A rest. B", XR_OFFICIAL_READ, "A", false);
+    check_official(0, "A is wrong; among A through B, the answer is B, not A", XR_OFFICIAL_READ,
+                   "B", true);
+    check_official(0, "The answer is b. Or AB.", XR_OFFICIAL_NOT_FOUND, "", false);
     check_official(0, "None", XR_OFFICIAL_NOT_FOUND, "", false);
     done();
     load("omnimedvqa",
