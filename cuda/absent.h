@@ -17,19 +17,6 @@ bool xr_cuda_has(const char *operation);
 
 #define XR_ABSENT ~, 1
 
-// kv_cache
-#define XR_CUDA_ABSENT_kv_write XR_ABSENT
-#define XR_CUDA_ABSENT_kv_copy_pages XR_ABSENT
-
-// rope
-#define XR_CUDA_ABSENT_rope_table XR_ABSENT
-#define XR_CUDA_ABSENT_rope XR_ABSENT
-
-// attention
-#define XR_CUDA_ABSENT_attention XR_ABSENT
-#define XR_CUDA_ABSENT_attention_backward XR_ABSENT
-#define XR_CUDA_ABSENT_attention_paged XR_ABSENT
-
 // XR_CUDA_IS_ABSENT(name) is 1 or 0; XR_CUDA_IF_ABSENT(name, a, b) is a or b.
 #define XR_CUDA_SECOND(a, b, ...) b
 #define XR_CUDA_PICK(...) XR_CUDA_SECOND(__VA_ARGS__, 0, 0)

@@ -229,10 +229,6 @@ bool xr_cuda_is_wide(const XrTensor *t) {
     return t->ndim == 1 || (size_t)t->row_stride * size % 16 == 0;
 }
 
-size_t xr_cuda_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head_dim) {
-    return (size_t)2 * XR_KV_PAGE * (size_t)kv_heads * (size_t)head_dim * xr_dtype_size(dtype);
-}
-
 // ---- the table ----
 
 #define DEFINE_ABSENT(name, parameters, arguments)                                                 \

@@ -1,5 +1,6 @@
-// attention, its gradient, and attention over a paged cache (ref/attention*.c).
-#include "tests/support/op_runner.h" // defines: xr_op_golden
+// attention, its gradient, and attention over a paged cache (ref/attention*.c, cuda/attention*).
+#include "tests/support/op_runner.h" // defines: xr_op_golden, XR_TEST_BACKENDS
+#include "tests/support/op_values.h"
 #include "tests/support/ops.h"
 
 #include "shared/base/memory.h"
@@ -8,11 +9,17 @@
 #include <stdlib.h>
 
 // [longest, heads, kv_heads, head_dim, causal]: four sequences of `longest`, 0, 1 and half as many
-// tokens. Around blocks of 32 keys, tiles of 2 to 6 rows, and widths that fill no vector.
-static const XrShape SHAPES[] = {
-    XR_SHAPE(0, 2, 1, 16, 1),  XR_SHAPE(1, 1, 1, 1, 1),     XR_SHAPE(31, 3, 1, 16, 1),
-    XR_SHAPE(32, 2, 2, 80, 0), XR_SHAPE(33, 7, 1, 33, 1),   XR_SHAPE(64, 4, 2, 64, 0),
-    XR_SHAPE(97, 6, 2, 24, 1), XR_SHAPE(130, 2, 1, 128, 1), {0}};
+// tokens. Around blocks of 32 keys, tiles of 2 to 6 rows, and widths that fill no vector; on a GPU,
+// around tiles of 32 and 64 keys and of 64 and 128 rows. Then a window of the 7B model's vision
+// tower and its language model's heads.
+static const XrShape SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),   XR_SHAPE(1, 1, 1, 1, 1),
+                                 XR_SHAPE(31, 3, 1, 16, 1),  XR_SHAPE(32, 2, 2, 80, 0),
+                                 XR_SHAPE(33, 7, 1, 33, 1),  XR_SHAPE(64, 4, 2, 64, 0),
+                                 XR_SHAPE(97, 6, 2, 24, 1),  XR_SHAPE(130, 2, 1, 128, 1),
+                                 XR_SHAPE(63, 1, 1, 64, 1),  XR_SHAPE(65, 4, 1, 64, 1),
+                                 XR_SHAPE(127, 1, 1, 80, 0), XR_SHAPE(128, 1, 1, 128, 1),
+                                 XR_SHAPE(129, 1, 1, 8, 0),  XR_SHAPE(64, 16, 16, 80, 0),
+                                 XR_SHAPE(9, 28, 4, 128, 1), {0}};
 
 typedef struct Shape {
     int64_t longest, tokens;
@@ -137,7 +144,7 @@ static void call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_attention = {.op = "attention",
                                        .shapes = SHAPES,
-                                       .types = XR_TYPES_F32,
+                                       .types = XR_TYPES_ACTIVATIONS,
                                        .variants = XR_STRIDED | XR_MINIMAL,
                                        .build = build,
                                        .reference = reference,
@@ -223,13 +230,15 @@ static void back_call(XrOpRun *run, XrBackend *b) {
                           xr_t(run, "lse"), (XrSegments){xr_t(run, "cu"), s.longest}, s.heads);
 }
 
-static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),  XR_SHAPE(1, 1, 1, 1, 1),
-                                      XR_SHAPE(31, 3, 1, 16, 1), XR_SHAPE(33, 2, 2, 33, 0),
-                                      XR_SHAPE(67, 6, 2, 24, 1), {0}};
+static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),   XR_SHAPE(1, 1, 1, 1, 1),
+                                      XR_SHAPE(31, 3, 1, 16, 1),  XR_SHAPE(33, 2, 2, 33, 0),
+                                      XR_SHAPE(67, 6, 2, 24, 1),  XR_SHAPE(64, 1, 1, 80, 0),
+                                      XR_SHAPE(65, 7, 1, 64, 1),  XR_SHAPE(129, 1, 1, 128, 1),
+                                      XR_SHAPE(5, 28, 4, 128, 1), {0}};
 
 const XrOpTest xr_op_test_attention_backward = {.op = "attention_backward",
                                                 .shapes = BACK_SHAPES,
-                                                .types = XR_TYPES_F32,
+                                                .types = XR_TYPES_ACTIVATIONS,
                                                 .variants = XR_STRIDED,
                                                 .build = back_build,
                                                 .reference = back_reference,
@@ -376,7 +385,7 @@ static void copy_call(XrOpRun *run, XrBackend *b) {
 #define CACHE_TEST(name, calls)                                                                    \
     const XrOpTest xr_op_test_##name = {.op = #name,                                               \
                                         .shapes = CACHE_SHAPES,                                    \
-                                        .types = XR_TYPES_F32,                                     \
+                                        .types = XR_TYPES_ACTIVATIONS,                             \
                                         .variants = XR_STRIDED,                                    \
                                         .build = cache_build,                                      \
                                         .reference = cache_reference,                              \
@@ -387,93 +396,167 @@ CACHE_TEST(kv_copy_pages, copy_call);
 
 // ---- bits ----
 
+// One sequence in a backend's memory, its activations in one type.
 typedef struct Bits {
+    XrBackend *b;
     XrHeads heads;
-    int64_t tokens; // of one sequence
-    float *q, *k, *v, *packed, *chunked;
+    int64_t tokens;
+    XrTensor q, k, v, packed, chunked;
 } Bits;
+
+static XrTensor new_tensor(XrBackend *b, XrDType dtype, int64_t rows, int64_t columns) {
+    XrTensor t;
+    XrError err;
+    int64_t shape[] = {rows, columns};
+    if (!xr_tensor_alloc(b, &t, dtype, columns == XR_1D ? 1 : 2, shape, "bits", &err)) {
+        fail_msg("%s", err.message);
+    }
+    return t;
+}
 
 static float noise(int64_t i) {
     uint64_t x = (uint64_t)i * 0x9E3779B97F4A7C15u;
     return (float)((x ^ x >> 29) * 0xBF58476D1CE4E5B9u >> 40) * 0x1p-22f - 2;
 }
 
-static float *numbers(int64_t count) {
-    float *x = xr_alloc_aligned((size_t)count * sizeof *x);
-    for (int64_t i = 0; i < count; i++) x[i] = noise(i + count);
+static XrTensor numbers(const Bits *t, XrDType dtype, int64_t columns, int64_t seed) {
+    XrTensor x = new_tensor(t->b, dtype, t->tokens, columns);
+    char *host = xr_malloc(xr_nbytes(&x));
+    for (int64_t i = 0; i < xr_numel(&x); i++) {
+        xr_store(dtype, host + (size_t)i * xr_dtype_size(dtype), (double)noise(i + seed));
+    }
+    xr_upload(t->b, &x, host);
+    free(host);
     return x;
 }
 
-static XrTensor rows(float *data, int64_t first, int64_t count, int64_t columns) {
-    return xr_tensor2(XR_F32, data + first * columns, count, columns);
+static XrTensor integers(XrBackend *b, const int32_t *values, int64_t rows, int64_t columns) {
+    XrTensor t = new_tensor(b, XR_I32, rows, columns);
+    xr_upload(b, &t, values);
+    return t;
+}
+
+// Fills with NaN.
+static void paint(XrBackend *b, void *memory, size_t bytes) {
+    void *host = xr_malloc(bytes);
+    memset(host, 0xff, bytes);
+    b->upload(b, memory, host, bytes);
+    free(host);
+}
+
+// The new tokens [begin, begin + count) of the sequence.
+static void run_chunk(const Bits *t, const XrKvCache *cache, const XrTensor *slots,
+                      const XrTensor *pages, int64_t begin, int64_t count) {
+    int32_t length = (int32_t)(begin + count), ends[] = {0, (int32_t)count};
+    XrTensor q = xr_rows(&t->q, begin, count), k = xr_rows(&t->k, begin, count);
+    XrTensor v = xr_rows(&t->v, begin, count), s = xr_rows(slots, begin, count);
+    XrTensor out = xr_rows(&t->chunked, begin, count);
+    XrTensor cu = integers(t->b, ends, 2, XR_1D), lengths = integers(t->b, &length, 1, XR_1D);
+    xr_kv_write(t->b, cache, &k, &v, &s);
+    xr_attention_paged(t->b, &out, &q, cache, (XrSegments){&cu, count},
+                       (XrPageTables){pages, &lengths, length}, t->heads);
+    xr_tensor_free(t->b, &cu);
+    xr_tensor_free(t->b, &lengths);
 }
 
 // The whole sequence, `chunk` tokens at a time, over a cache whose pages lie backwards.
-static void run_chunks(const Bits *t, XrBackend *b, int64_t chunk) {
-    int64_t dim = t->heads.head_dim, width_kv = t->heads.kv_heads * dim;
-    int32_t pages[64], length, cu[2] = {0}, *slots = xr_calloc((size_t)t->tokens, sizeof *slots);
+static void run_chunks(const Bits *t, int64_t chunk) {
+    int32_t pages[64], *slots = xr_calloc((size_t)t->tokens, sizeof *slots);
     int64_t count = (t->tokens + XR_KV_PAGE - 1) / XR_KV_PAGE;
     for (int64_t p = 0; p < count; p++) pages[p] = (int32_t)(count - 1 - p);
     for (int64_t i = 0; i < t->tokens; i++) {
         slots[i] = (int32_t)((int64_t)pages[i / XR_KV_PAGE] * XR_KV_PAGE + i % XR_KV_PAGE);
     }
-    XrKvCache cache = {.pages = count, .kv_heads = t->heads.kv_heads, .head_dim = (int)dim};
-    size_t bytes = (size_t)count * b->kv_page_bytes(b, cache.dtype, cache.kv_heads, cache.head_dim);
-    cache.data = xr_alloc_aligned(bytes);
-    memset(cache.data, 0xff, bytes);
+    XrKvCache cache = {.pages = count,
+                       .kv_heads = t->heads.kv_heads,
+                       .head_dim = t->heads.head_dim,
+                       .dtype = t->q.dtype};
+    size_t bytes =
+        (size_t)count * t->b->kv_page_bytes(t->b, cache.dtype, cache.kv_heads, cache.head_dim);
+    XrError err;
+    cache.data = t->b->alloc(t->b, bytes, "cache", &err);
+    assert_non_null(cache.data);
+    paint(t->b, cache.data, bytes);
+    paint(t->b, t->chunked.data, xr_nbytes(&t->chunked));
+    XrTensor slot_list = integers(t->b, slots, t->tokens, XR_1D);
+    XrTensor page_table = integers(t->b, pages, 1, count);
     for (int64_t i = 0; i < t->tokens; i += chunk) {
-        int64_t some = XR_MIN(chunk, t->tokens - i);
-        XrTensor q = rows(t->q, i, some, t->heads.heads * dim), k = rows(t->k, i, some, width_kv);
-        XrTensor v = rows(t->v, i, some, width_kv), s = xr_tensor1(XR_I32, slots + i, some);
-        XrTensor out = rows(t->chunked, i, some, t->heads.heads * dim);
-        cu[1] = (int32_t)some;
-        length = (int32_t)(i + some);
-        XrTensor ct = xr_tensor1(XR_I32, cu, 2), lt = xr_tensor1(XR_I32, &length, 1);
-        XrTensor pt = xr_tensor2(XR_I32, pages, 1, count);
-        xr_kv_write(b, &cache, &k, &v, &s);
-        xr_attention_paged(b, &out, &q, &cache, (XrSegments){&ct, some},
-                           (XrPageTables){&pt, &lt, length}, t->heads);
+        run_chunk(t, &cache, &slot_list, &page_table, i, XR_MIN(chunk, t->tokens - i));
     }
-    free(cache.data);
+    xr_tensor_free(t->b, &slot_list);
+    xr_tensor_free(t->b, &page_table);
+    t->b->free(t->b, cache.data);
     free(slots);
 }
 
-static void same_bits(XrHeads heads, int64_t tokens) {
+static void require_same(const Bits *t, int64_t chunk) {
+    size_t bytes = xr_nbytes(&t->packed);
+    void *packed = xr_malloc(bytes), *chunked = xr_malloc(bytes);
+    xr_download(t->b, packed, &t->packed);
+    xr_download(t->b, chunked, &t->chunked);
+    if (memcmp(packed, chunked, bytes) != 0) {
+        fail_msg("%s: chunks of %lld tokens give other bits than the packed sequence",
+                 xr_shape_text(&t->packed), (long long)chunk);
+    }
+    free(packed);
+    free(chunked);
+}
+
+// `chunks` ends with 0.
+static void same_bits(XrBackend *b, XrDType dtype, XrHeads heads, int64_t tokens,
+                      const int64_t *chunks) {
     int64_t width_q = (int64_t)heads.heads * heads.head_dim;
     int64_t width_kv = (int64_t)heads.kv_heads * heads.head_dim;
-    Bits t = {heads,
-              tokens,
-              numbers(tokens * width_q),
-              numbers(tokens * width_kv),
-              numbers(tokens * width_kv + 16),
-              numbers(tokens * width_q),
-              numbers(tokens * width_q)};
-    // Packed, beside another sequence (its own first tokens).
-    int32_t cu[3] = {0, (int32_t)tokens, (int32_t)tokens};
-    XrTensor ct = xr_tensor1(XR_I32, cu, 3), out = rows(t.packed, 0, tokens, width_q);
-    XrTensor q = rows(t.q, 0, tokens, width_q), k = rows(t.k, 0, tokens, width_kv);
-    XrTensor v = rows(t.v, 0, tokens, width_kv);
-    xr_attention(xr_test_cpu(1), &out, NULL, &q, &k, &v, (XrSegments){&ct, tokens}, heads);
-    size_t bytes = (size_t)(tokens * width_q) * sizeof(float);
-    const int64_t chunks[] = {1, 3, 7, 31, 32, 33, 100, 1000};
-    for (size_t i = 0; i < XR_COUNT(chunks); i++) {
-        memset(t.chunked, 0xff, bytes);
-        run_chunks(&t, xr_test_cpu(i % 2 ? 3 : 1), chunks[i]);
-        if (memcmp(t.packed, t.chunked, bytes) == 0) continue;
-        fail_msg("chunks of %lld tokens give other bits than the packed sequence",
-                 (long long)chunks[i]);
+    Bits t = {.b = b, .heads = heads, .tokens = tokens};
+    t.q = numbers(&t, dtype, width_q, tokens * width_q);
+    t.k = numbers(&t, dtype, width_kv, tokens * width_kv);
+    t.v = numbers(&t, dtype, width_kv, tokens * width_kv + 16);
+    t.packed = new_tensor(b, dtype, tokens, width_q);
+    t.chunked = new_tensor(b, dtype, tokens, width_q);
+    // Packed, beside another sequence, which is empty.
+    XrTensor cu = integers(b, (int32_t[]){0, (int32_t)tokens, (int32_t)tokens}, 3, XR_1D);
+    xr_attention(b, &t.packed, NULL, &t.q, &t.k, &t.v, (XrSegments){&cu, tokens}, heads);
+    for (; *chunks; chunks++) {
+        run_chunks(&t, *chunks);
+        require_same(&t, *chunks);
     }
-    float *all[] = {t.q, t.k, t.v, t.packed, t.chunked};
-    for (size_t i = 0; i < XR_COUNT(all); i++) free(all[i]);
+    XrTensor *all[] = {&t.q, &t.k, &t.v, &t.packed, &t.chunked, &cu};
+    for (size_t i = 0; i < XR_COUNT(all); i++) xr_tensor_free(b, all[i]);
 }
 
 static void same_bits_packed_chunked_and_single(void **state) {
-    same_bits((XrHeads){6, 2, 64, 0.3f, true}, 233);
-    same_bits((XrHeads){7, 1, 40, 0.3f, true}, 150);
-    same_bits((XrHeads){2, 2, 16, 0.3f, true}, 97);
+    const int64_t chunks[] = {1, 3, 7, 31, 32, 33, 100, 1000, 0};
+    for (int threads = 1; threads <= 3; threads += 2) {
+        XrBackend *b = xr_test_cpu(threads);
+        same_bits(b, XR_F32, (XrHeads){6, 2, 64, 0.3f, true}, 233, chunks);
+        same_bits(b, XR_F32, (XrHeads){7, 1, 40, 0.3f, true}, 150, chunks);
+        same_bits(b, XR_F32, (XrHeads){2, 2, 16, 0.3f, true}, 97, chunks);
+    }
+}
+
+// Single tokens and small chunks take another way than the packed sequence; those of one key/value
+// head spread their keys over blocks, those of many do not.
+static void same_bits_on_a_gpu(void **state) {
+    for (const XrTestBackend *other = XR_TEST_BACKENDS; other->name; other++) {
+        if (!other->other) continue;
+        const char *missing = other->missing("attention_paged");
+        if (missing) {
+            print_message("skipped: %s\n", missing);
+            continue;
+        }
+        XrBackend *b = other->instance(0);
+        const int64_t some[] = {2, 9, 64, 1000, 0}, single[] = {1, 0}, large[] = {100, 0};
+        for (XrDType dtype = XR_F32; dtype <= XR_BF16; dtype++) {
+            same_bits(b, dtype, (XrHeads){7, 1, 40, 0.3f, true}, 150, some);
+            same_bits(b, dtype, (XrHeads){2, 1, 16, 0.3f, true}, 135, single);
+            same_bits(b, dtype, (XrHeads){8, 8, 8, 0.3f, true}, 70, single);
+            same_bits(b, dtype, (XrHeads){2, 1, 128, 0.3f, true}, 200, large);
+        }
+    }
 }
 
 static const XrOpTest *const TESTS[] = {&xr_op_test_attention, &xr_op_test_attention_backward,
                                         &xr_op_test_kv_write, &xr_op_test_attention_paged,
                                         &xr_op_test_kv_copy_pages};
-XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_packed_chunked_and_single))
+XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_packed_chunked_and_single),
+                cmocka_unit_test(same_bits_on_a_gpu))

@@ -1,4 +1,4 @@
-// rope_table and rope (ref/rope.c).
+// rope_table and rope (ref/rope.c, cuda/rope.cu).
 #include "tests/support/ops.h"
 
 #include "tests/support/golden.h"
@@ -160,7 +160,7 @@ static void call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_rope = {.op = "rope",
                                   .shapes = SHAPES,
-                                  .types = XR_TYPES_F32,
+                                  .types = XR_TYPES_ACTIVATIONS,
                                   .variants = XR_STRIDED,
                                   .independent_rows = true,
                                   .build = build,
