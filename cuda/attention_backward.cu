@@ -138,22 +138,29 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(Grad
         __syncthreads();
         const int at = step % 2 * STEP;
         float p[1][STEP / 8][4], ds[1][STEP / 8][4];
+        XrFactors<T, 1, STEP> factors;
         xr_scores<C, 1, STEP>(p, key_tile, warp_key, q_tiles + at * row_size);
+#pragma unroll
+        for (int n = 0; n < STEP / 8; n++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const int row = xr_tile_row(n, t, i % 2), of_all = step * STEP + row;
+                const bool sees = of_all >= seen_from[i / 2] && of_all < rows;
+                const float lse2 = statistics[at + row].lse2;
+                p[0][n][i] = sees ? xr_exp2(fmaf(p[0][n][i], a.log2, -lse2)) : 0;
+            }
+        }
+        xr_factors(factors, p);
+        xr_add_products<C, STEP>(dv, factors, dout_tiles + at * row_size);
         xr_scores<C, 1, STEP>(ds, value_tile, warp_key, dout_tiles + at * row_size);
 #pragma unroll
         for (int n = 0; n < STEP / 8; n++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                const int row = xr_tile_row(n, t, i % 2);
-                const Statistics of = statistics[at + row];
-                const bool sees = step * STEP + row >= seen_from[i / 2] && step * STEP + row < rows;
-                p[0][n][i] = sees ? xr_exp2(fmaf(p[0][n][i], a.log2, -of.lse2)) : 0;
-                ds[0][n][i] = p[0][n][i] * (ds[0][n][i] - of.dot);
+                const float dot = statistics[at + xr_tile_row(n, t, i % 2)].dot;
+                ds[0][n][i] = p[0][n][i] * (ds[0][n][i] - dot);
             }
         }
-        XrFactors<T, 1, STEP> factors;
-        xr_factors(factors, p);
-        xr_add_products<C, STEP>(dv, factors, dout_tiles + at * row_size);
         xr_factors(factors, ds);
         xr_add_products<C, STEP>(dk, factors, q_tiles + at * row_size);
         __syncthreads(); // all have read the stage that is filled next

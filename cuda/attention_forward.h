@@ -173,15 +173,12 @@ XR_DEVICE void xr_store_rows(const XrAttend<T> &a, const float (&value)[BLOCKS][
     }
 }
 
-// One tile of keys, for the rows of a warp. In parts: its results alone.
-template <typename T, int C, int BLOCKS, bool PARTS>
-XR_DEVICE void xr_attend_tile(const XrAttend<T> &a, float (&value)[BLOCKS][4 * C][4],
-                              XrSoftmax<BLOCKS> &state, const XrWarpRows<BLOCKS> &w,
-                              const T *q_rows, int q_row, const T *keys, const T *values,
-                              int tile) {
-    constexpr int KEYS = XrAttentionTile<T>::keys;
-    float s[BLOCKS][KEYS / 8][4];
-    xr_scores<C, BLOCKS, KEYS>(s, q_rows, q_row, keys);
+// What the scores of one tile of keys, s, give the rows of a warp. In parts: that tile's results
+// alone.
+template <typename T, int C, int BLOCKS, int KEYS, bool PARTS>
+XR_DEVICE void xr_add_tile(const XrAttend<T> &a, float (&value)[BLOCKS][4 * C][4],
+                           XrSoftmax<BLOCKS> &state, const XrWarpRows<BLOCKS> &w,
+                           float (&s)[BLOCKS][KEYS / 8][4], const T *values, int tile) {
     xr_mask_tile(s, w, tile * KEYS);
     XrSoftmax<BLOCKS> found;
     xr_softmax_tile(s, found, a.log2);
@@ -216,19 +213,19 @@ template <typename Rows> struct XrKeyView {
 };
 
 template <typename T, int C, int ROWS> constexpr size_t xr_attend_shared() {
-    return (size_t)((ROWS + 4 * XrAttentionTile<T>::keys) * XrTile<T, C>::row) * sizeof(T);
+    return (size_t)((ROWS + 2 * XrAttentionTile<T>::keys) * XrTile<T, C>::row) * sizeof(T);
 }
 
-// A block has WARPS warps with 16 BLOCKS rows each. PARTS: it has a.tiles_a_block tiles of keys and
-// stores what each gives.
+// A block has WARPS warps with 16 BLOCKS rows each. Values arrive while scores are computed, the
+// next keys while values are added. PARTS: the block has a.tiles_a_block tiles of keys and stores
+// what each gives.
 template <typename T, int C, int WARPS, int BLOCKS, bool PARTS, typename Keys>
 XR_KERNEL(32 * WARPS)
 xr_attend(XrAttend<T> a, Keys source) {
     constexpr int KEYS = XrAttentionTile<T>::keys, ROWS = 16 * BLOCKS * WARPS, THREADS = 32 * WARPS;
-    constexpr int tile_size = KEYS * XrTile<T, C>::row;
     XR_DYNAMIC_SHARED(T, q_tile);
-    T *const key_tiles = q_tile + ROWS * XrTile<T, C>::row; // of two stages
-    T *const value_tiles = key_tiles + 2 * tile_size;
+    T *const key_tile = q_tile + ROWS * XrTile<T, C>::row;
+    T *const value_tile = key_tile + KEYS * XrTile<T, C>::row;
 
     const int head = (int)(blockIdx.x % (unsigned)a.kv_heads);
     const XrTileWork work = xr_find_tile(a.cu, a.sequences, a.group, ROWS,
@@ -249,15 +246,8 @@ xr_attend(XrAttend<T> a, Keys source) {
 
     const XrGroupRows<T> q = {a.q.data + work.first * a.q.stride + (int64_t)head * a.group * a.dim,
                               a.q.stride, a.group, a.dim};
-    const auto fill = [&](int number) {
-        T *keys = key_tiles + number % 2 * tile_size,
-          *values = value_tiles + number % 2 * tile_size;
-        const int begin = number * KEYS;
-        xr_tile_fill<T, C, KEYS, THREADS>(keys, view.keys, begin, seen, a.dim, a.wide_keys);
-        xr_tile_fill<T, C, KEYS, THREADS>(values, view.values, begin, seen, a.dim, a.wide_keys);
-    };
     xr_tile_fill<T, C, ROWS, THREADS>(q_tile, q, first_row, rows, a.dim, a.wide_q);
-    fill(tile);
+    xr_tile_fill<T, C, KEYS, THREADS>(key_tile, view.keys, tile * KEYS, seen, a.dim, a.wide_keys);
     xr_copy_commit();
 
     const int warp_row = (int)threadIdx.x / 32 * 16 * BLOCKS;
@@ -271,19 +261,26 @@ xr_attend(XrAttend<T> a, Keys source) {
     }
     float value[BLOCKS][4 * C][4] = {};
     for (; tile < end; tile++) {
-        if (tile + 1 < end) fill(tile + 1);
+        xr_copy_wait<0>();
+        __syncthreads(); // the keys are there, and all have read the values before
+        xr_tile_fill<T, C, KEYS, THREADS>(value_tile, view.values, tile * KEYS, seen, a.dim,
+                                          a.wide_keys);
         xr_copy_commit();
-        xr_copy_wait<1>();
-        __syncthreads();
-        if (tile * KEYS < w.most) {
-            const int stage = tile % 2 * tile_size;
-            xr_attend_tile<T, C, BLOCKS, PARTS>(a, value, state, w, q_tile, warp_row,
-                                                key_tiles + stage, value_tiles + stage, tile);
+        const bool sees = tile * KEYS < w.most;
+        float s[BLOCKS][KEYS / 8][4];
+        if (sees) xr_scores<C, BLOCKS, KEYS>(s, q_tile, warp_row, key_tile);
+        xr_copy_wait<0>();
+        __syncthreads(); // the values are there, and all have read the keys
+        if (tile + 1 < end) {
+            xr_tile_fill<T, C, KEYS, THREADS>(key_tile, view.keys, (tile + 1) * KEYS, seen, a.dim,
+                                              a.wide_keys);
+        }
+        xr_copy_commit();
+        if (sees) {
+            xr_add_tile<T, C, BLOCKS, KEYS, PARTS>(a, value, state, w, s, value_tile, tile);
             if constexpr (PARTS) xr_store_part<T, C>(a, value[0], state, tile);
         }
-        __syncthreads(); // all have read the stage that is filled next
     }
-    xr_copy_wait<0>();
     if (!PARTS) xr_store_rows<T, C, BLOCKS>(a, value, state, work, head, first_row + warp_row);
 }
 

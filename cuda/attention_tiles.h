@@ -15,7 +15,7 @@
 #ifndef XR_CUDA_ATTENTION_TILES_H
 #define XR_CUDA_ATTENTION_TILES_H
 
-#include "cuda/attention_math.h"
+#include "cuda/cuda.h"
 
 enum { XR_SLICE = 32, XR_MOST_HEAD_DIM = 4 * XR_SLICE };
 

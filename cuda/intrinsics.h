@@ -25,6 +25,27 @@ XR_DEVICE float xr_device_half_to_float(uint16_t bits) {
     return x;
 }
 
+// Two numbers as bf16, the first in the lower half.
+XR_DEVICE uint32_t xr_pack_bf16(float low, float high) {
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+}
+
+// 2^x with a relative error of 2^-22; below x = -126 it is 0.
+XR_DEVICE float xr_exp2(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+// x, of which the compiler does not know that it was computed before: what is made from it is made
+// anew and takes no register in between.
+XR_DEVICE int xr_forget(int x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
+
 // ---- a warp's 32 threads; all of them must come here ----
 
 enum : unsigned { XR_WARP = 0xffffffffu };

@@ -126,6 +126,15 @@ static inline uint16_t xr_device_float_to_bf16(float x) {
 }
 uint16_t xr_device_float_to_half(float x);
 float xr_device_half_to_float(uint16_t bits);
+static inline uint32_t xr_pack_bf16(float low, float high) {
+    return xr_device_float_to_bf16(low) | (uint32_t)xr_device_float_to_bf16(high) << 16;
+}
+static inline float xr_exp2(float x) {
+    return x < -126 ? 0 : exp2f(x);
+}
+static inline int xr_forget(int x) {
+    return x;
+}
 
 // ---- a warp ----
 

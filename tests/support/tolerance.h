@@ -32,17 +32,22 @@ static const XrTolerance XR_TOLERANCES[] = {
     {"rope_table", NULL, 1e-7, 1e-7, 0},
     // Sum of two products.
     {"rope", NULL, 1e-7, 2e-7, 0},
-    // Softmax and a weighted sum, both in f32. bf16: the weights are rounded, by up to 2^-9 each, of
+    // Softmax and a weighted sum, both in f32. bf16: the weights are rounded, by up to 2^-9 each,
+    // of
     // values up to 1.73 times their root mean square.
     {"attention", "lse", 1e-6, 4e-6, 0},
     {"attention", NULL, 1e-6, 4e-6, 0x1p-8},
     {"attention_paged", NULL, 1e-6, 4e-6, 0x1p-8},
     {"kv_write", NULL, 1e-6, 4e-6, 0x1p-8}, // as attention over what was written
     {"kv_copy_pages", NULL, 1e-6, 4e-6, 0x1p-8},
-    // bf16: weights, dS and the forward output that D is made of are rounded, by up to 2^-9 each. D is
-    // subtracted from a number like it, and a single token's gradient is nothing but that error: of
-    // 128 products of [-1,1) numbers 4e-3, times scale 0.18 and a key 8e-4; 3.5 times that among
-    // thousands of rows is 0.02 of dq's root mean square.
+    // bf16: weights, dS and the forward output that D is made of are rounded, by up to 2^-9 each. D
+    // is
+    // subtracted from a number like it, so that dq of the first tokens, which see few keys, is
+    // little
+    // but that error: of 128 products of [-1,1) numbers 4e-3, times scale 0.18 and a key 8e-4; 3.5
+    // times that among thousands of rows is 0.02 of dq's root mean square. PyTorch 2.13's own bf16
+    // on the CPU, against f64 on these shapes, errs by up to 0.024 (dq), 0.058 (dk) and 0.060 (dv).
+    {"attention_backward", "dv", 1e-6, 1e-5, 0x1.4p-6},
     {"attention_backward", NULL, 1e-6, 1e-5, 0x1p-5},
     // An exponential of 2 ulp, a quotient, two products. sigmoid(g) is flushed to zero below
     // g = -87.3, where silu(g) is 1e-36.
