@@ -3,6 +3,7 @@
 #include "cuda/cuda.h"
 
 #include "cuda/absent.h"
+#include "cuda/divergence.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,11 +26,13 @@ typedef struct Stage {
 typedef struct Cuda {
     XrBackend base;
     int device, multiprocessors;
+    bool ready; // set up without an error
     cudaStream_t stream;
     XrCudaBlas blas;
     Stage stages[STAGES];
     int next_stage;
     Scratch scratch[XR_SCRATCH_COUNT];
+    struct XrCudaDivergence *divergence; // or NULL
 } Cuda;
 
 static Cuda *cuda_of(XrBackend *b) {
@@ -186,6 +189,10 @@ cudaStream_t xr_cuda_stream(XrBackend *b) {
     return cuda_of(b)->stream;
 }
 
+struct XrCudaDivergence *&xr_cuda_divergence(XrBackend *b) {
+    return cuda_of(b)->divergence;
+}
+
 int xr_cuda_multiprocessors(XrBackend *b) {
     return cuda_of(b)->multiprocessors;
 }
@@ -245,7 +252,8 @@ static const XrOps CUDA_OPS = {XR_OPS(TABLE_ENTRY)};
 
 static void cuda_destroy(XrBackend *b) {
     Cuda *c = cuda_of(b);
-    if (c->stream) cuda_synchronize(b);
+    if (c->ready) cuda_synchronize(b); // a device that failed would end the program
+    xr_cuda_end_divergence(b);
     for (int i = 0; i < XR_SCRATCH_COUNT; i++) cuda_free(b, c->scratch[i].memory);
     for (int i = 0; i < STAGES; i++) {
         if (c->stages[i].memory) cudaFreeHost(c->stages[i].memory);
@@ -352,7 +360,11 @@ extern "C" XrBackend *xr_cuda_create(int device, XrDType activations, int thread
     b->kv_page_bytes = xr_cuda_kv_page_bytes;
     b->synchronize = cuda_synchronize;
     b->destroy = cuda_destroy;
-    if (choose_device(c, device, err) && set_up(c, err)) return b;
+    if (choose_device(c, device, err) && set_up(c, err) &&
+        xr_cuda_divergence_from_environment(b, err)) {
+        c->ready = true;
+        return b;
+    }
     cuda_destroy(b);
     return NULL;
 }

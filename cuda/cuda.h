@@ -17,6 +17,8 @@ XR_OPS(XR_DECLARE_CUDA_OP)
 
 // The stream that all of a backend's work goes to, in order.
 cudaStream_t xr_cuda_stream(XrBackend *b);
+// What cuda/divergence.cu knows; NULL where its mode is off.
+struct XrCudaDivergence *&xr_cuda_divergence(XrBackend *b);
 int xr_cuda_multiprocessors(XrBackend *b);
 
 // cuBLASLt, opened at first use, and what cuda/linear.cu remembers of its algorithms. A backend is

@@ -21,6 +21,12 @@ static const XrShape SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),   XR_SHAPE(1, 1, 1, 1
                                  XR_SHAPE(129, 1, 1, 8, 0),  XR_SHAPE(64, 16, 16, 80, 0),
                                  XR_SHAPE(9, 28, 4, 128, 1), {0}};
 
+static const XrShape CHECKED_SHAPES[] = {XR_SHAPE(1, 1, 1, 1, 1),
+                                         XR_SHAPE(31, 3, 1, 16, 1),
+                                         XR_SHAPE(33, 7, 1, 33, 1),
+                                         XR_SHAPE(9, 28, 4, 128, 1),
+                                         {0}};
+
 typedef struct Shape {
     int64_t longest, tokens;
     XrHeads heads;
@@ -144,6 +150,7 @@ static void call(XrOpRun *run, XrBackend *b) {
 
 const XrOpTest xr_op_test_attention = {.op = "attention",
                                        .shapes = SHAPES,
+                                       .checked_shapes = CHECKED_SHAPES,
                                        .types = XR_TYPES_ACTIVATIONS,
                                        .variants = XR_STRIDED | XR_MINIMAL,
                                        .build = build,
@@ -236,8 +243,12 @@ static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),   XR_SHAPE(1, 1,
                                       XR_SHAPE(65, 7, 1, 64, 1),  XR_SHAPE(129, 1, 1, 128, 1),
                                       XR_SHAPE(5, 28, 4, 128, 1), {0}};
 
+static const XrShape BACK_CHECKED[] = {
+    XR_SHAPE(1, 1, 1, 1, 1), XR_SHAPE(31, 3, 1, 16, 1), XR_SHAPE(33, 2, 2, 33, 0), {0}};
+
 const XrOpTest xr_op_test_attention_backward = {.op = "attention_backward",
                                                 .shapes = BACK_SHAPES,
+                                                .checked_shapes = BACK_CHECKED,
                                                 .types = XR_TYPES_ACTIVATIONS,
                                                 .variants = XR_STRIDED,
                                                 .build = back_build,
@@ -256,6 +267,9 @@ static const XrShape CACHE_SHAPES[] = {XR_SHAPE(1, 1, 1, 1, 1),
                                        XR_SHAPE(97, 6, 2, 24, 1),
                                        XR_SHAPE(130, 2, 1, 128, 1),
                                        {0}};
+
+static const XrShape CACHE_CHECKED[] = {
+    XR_SHAPE(1, 1, 1, 1, 1), XR_SHAPE(31, 3, 1, 16, 1), XR_SHAPE(33, 7, 1, 33, 1), {0}};
 
 static int64_t queries_of(const Shape *s, int i) {
     return (s->cu[i + 1] - s->cu[i] + 2) / 3;
@@ -385,6 +399,7 @@ static void copy_call(XrOpRun *run, XrBackend *b) {
 #define CACHE_TEST(name, calls)                                                                    \
     const XrOpTest xr_op_test_##name = {.op = #name,                                               \
                                         .shapes = CACHE_SHAPES,                                    \
+                                        .checked_shapes = CACHE_CHECKED,                           \
                                         .types = XR_TYPES_ACTIVATIONS,                             \
                                         .variants = XR_STRIDED,                                    \
                                         .build = cache_build,                                      \

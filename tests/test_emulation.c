@@ -7,10 +7,10 @@
 #include "shared/tensor/backend.h"
 #include "shared/tensor/convert.h"
 #include "tests/emulation/planted.h"
+#include "tests/support/faults.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static XrBackend *gpu;
@@ -39,35 +39,9 @@ static void *device_copy(const void *host, size_t bytes) {
     return memory;
 }
 
-// ---- faults: each in a process of its own, which must end with a message that holds `words` ----
+// ---- faults, each in a process of its own ----
 
 typedef void Fault(void);
-
-static void finds(Fault *fault, const char *words) {
-    int ends[2];
-    char text[4096] = "";
-    size_t used = 0;
-    assert_int_equal(pipe(ends), 0);
-    fflush(NULL);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        close(ends[0]);
-        fault();
-        _exit(0);
-    }
-    close(ends[1]);
-    for (ssize_t got; (got = read(ends[0], text + used, sizeof text - 1 - used)) > 0;) {
-        used += (size_t)got;
-        if (used == sizeof text - 1) break;
-    }
-    close(ends[0]);
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) fail_msg("not found: %s", words);
-    if (!strstr(text, words)) fail_msg("'%s' is not in: %s", words, text);
-}
 
 static void needs_checked_accesses(void) {
     if (xr_emulation_checks_accesses()) return;
@@ -85,8 +59,8 @@ static void fault_warp_race(void) {
 
 static void races_are_found(void **state) {
     needs_checked_accesses();
-    finds(fault_race, "race: it ");
-    finds(fault_warp_race, "race: it ");
+    xr_test_finds(fault_race, "race: it ");
+    xr_test_finds(fault_warp_race, "race: it ");
 }
 
 // Where accesses are not checked, a race shows as a result that depends on the order of threads.
@@ -121,9 +95,9 @@ static void fault_half_shuffle(void) {
 }
 
 static void divergence_is_found(void **state) {
-    finds(xr_planted_two_barriers, "divergent barrier: thread 0 waits at");
-    finds(xr_planted_missing_threads, "has ended");
-    finds(fault_half_shuffle, "where not all lanes of its warp came");
+    xr_test_finds(xr_planted_two_barriers, "divergent barrier: thread 0 waits at");
+    xr_test_finds(xr_planted_missing_threads, "has ended");
+    xr_test_finds(fault_half_shuffle, "where not all lanes of its warp came");
 }
 
 static void fault_write_past_end(void) {
@@ -167,14 +141,14 @@ static void fault_host_reads(void) {
 
 static void bounds_are_checked(void **state) {
     needs_checked_accesses();
-    finds(fault_write_past_end, "out of bounds: it writes 4 bytes");
-    finds(fault_write_before, "out of bounds: it writes 4 bytes");
-    finds(fault_read_past_end, "out of bounds: it reads 4 bytes");
-    finds(fault_read_freed, "out of bounds: it reads 4 bytes");
-    finds(fault_read_host, "which is no device memory");
-    finds(fault_misaligned, "misalig");
-    finds(fault_shared, "past an array's end");
-    finds(fault_host_reads, "use-after-poison");
+    xr_test_finds(fault_write_past_end, "out of bounds: it writes 4 bytes");
+    xr_test_finds(fault_write_before, "out of bounds: it writes 4 bytes");
+    xr_test_finds(fault_read_past_end, "out of bounds: it reads 4 bytes");
+    xr_test_finds(fault_read_freed, "out of bounds: it reads 4 bytes");
+    xr_test_finds(fault_read_host, "which is no device memory");
+    xr_test_finds(fault_misaligned, "misalig");
+    xr_test_finds(fault_shared, "past an array's end");
+    xr_test_finds(fault_host_reads, "use-after-poison");
 }
 
 // ---- instructions ----
@@ -275,6 +249,17 @@ static void failures_say_what_to_do(void **state) {
                  "update the driver");
     create_fails("launch", cudaErrorNoKernelImageForDevice, XR_ERR_UNSUPPORTED,
                  "XR_CUDA_ARCHITECTURES");
+    create_fails("launch", cudaErrorUnsupportedPtxVersion, XR_ERR_UNSUPPORTED, "update the driver");
+    create_fails("cudaGetDeviceCount", cudaErrorSystemDriverMismatch, XR_ERR_UNSUPPORTED,
+                 "update the driver");
+    create_fails("cudaStreamSynchronize", cudaErrorECCUncorrectable, XR_ERR_UNSUPPORTED,
+                 "uncorrectable ECC error");
+    create_fails("cudaMallocHost", cudaErrorMemoryAllocation, XR_ERR_MEMORY, "pinned memory");
+    xr_emulation_set_capability(7, 5);
+    assert_null(xr_cuda_create(0, XR_F32, 1, &err));
+    xr_emulation_set_capability(8, 0);
+    assert_int_equal(err.status, XR_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "compute capability 7.5; 8.0 or newer is needed"));
     create_fails("cudaSetDevice", cudaErrorDevicesUnavailable, XR_ERR_UNSUPPORTED,
                  "another process holds the GPU");
     create_fails("cudaMalloc", cudaErrorMemoryAllocation, XR_ERR_MEMORY, "free memory");
@@ -295,9 +280,27 @@ static void fault_of_memory(void) {
     gpu->synchronize(gpu);
 }
 
+// An operation's scratch memory, which the first call for the largest shape asks for.
+static void fault_of_scratch(void) {
+    XrTensor sum = xr_tensor1(XR_F64, device(sizeof(double)), 1);
+    XrTensor x = xr_tensor1(XR_F32, device(4096 * sizeof(float)), 4096);
+    xr_emulation_fail("cudaMalloc", 1, cudaErrorMemoryAllocation);
+    xr_squared_norm(gpu, &sum, &x);
+}
+
+static void fault_on_the_way(void) {
+    char host[16] = "";
+    void *memory = device(sizeof host);
+    xr_emulation_fail("cudaMemcpyAsync", 1, cudaErrorECCUncorrectable);
+    gpu->upload(gpu, memory, host, sizeof host);
+}
+
 static void faults_end_the_program(void **state) {
-    finds(fault_in_a_kernel, "compute-sanitizer");
-    finds(fault_of_memory, "resume from the last checkpoint");
+    xr_test_finds(fault_of_scratch, "scratch memory of an operation: out of memory "
+                                    "(cudaErrorMemoryAllocation); the GPU has too little");
+    xr_test_finds(fault_on_the_way, "copying to the GPU: uncorrectable ECC error");
+    xr_test_finds(fault_in_a_kernel, "compute-sanitizer");
+    xr_test_finds(fault_of_memory, "resume from the last checkpoint");
 }
 
 // ---- moving memory: more than both pinned buffers, at odd sizes ----

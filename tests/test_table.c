@@ -4,7 +4,7 @@
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
-#include "tests/support/tolerance.h"
+#include "shared/tensor/tolerance.h"
 
 #include <stdlib.h>
 

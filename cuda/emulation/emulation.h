@@ -21,6 +21,9 @@ void xr_emulation_fail(const char *function, int count, cudaError_t status);
 void xr_emulation_set_memory(size_t bytes);
 size_t xr_emulation_memory_used(void);
 
+// The compute capability that the device says it has (8.0 at first).
+void xr_emulation_set_capability(int major, int minor);
+
 // Whether kernels' accesses are checked one by one (races in shared memory, bounds, host memory):
 // so in builds with XR_SANITIZE.
 bool xr_emulation_checks_accesses(void);

@@ -9,6 +9,12 @@
 static char failing[64];
 static int failing_in;
 static cudaError_t failing_with, last_error;
+static int major = 8, minor = 0;
+
+void xr_emulation_set_capability(int new_major, int new_minor) {
+    major = new_major;
+    minor = new_minor;
+}
 
 void xr_emulation_fail(const char *function, int count, cudaError_t status) {
     snprintf(failing, sizeof failing, "%s", function ? function : "");
@@ -83,7 +89,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
     BEGIN("cudaGetDeviceProperties");
     if (device != 0) return cudaErrorInvalidDevice;
     *properties = cudaDeviceProp{
-        "emulation on the CPU", xr_emulation_memory_size(), XR_SHARED_BYTES, 8, 0, 4};
+        "emulation on the CPU", xr_emulation_memory_size(), XR_SHARED_BYTES, major, minor, 4};
     return cudaSuccess;
 }
 

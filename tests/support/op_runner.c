@@ -2,7 +2,7 @@
 
 #include "shared/base/memory.h"
 #include "tests/support/op_values.h"
-#include "tests/support/tolerance.h"
+#include "shared/tensor/tolerance.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -195,15 +195,6 @@ static void check_untouched(const XrOpRun *run, const XrArg *arg, const Place *p
     free(expected);
 }
 
-static XrTolerance tolerance_of(const XrOpRun *run, const XrArg *arg) {
-    for (const XrTolerance *t = XR_TOLERANCES; t->op; t++) {
-        if (strcmp(t->op, run->test->op) == 0 && (!t->arg || strcmp(t->arg, arg->name) == 0)) {
-            return *t;
-        }
-    }
-    XR_BUG("tests/support/tolerance.h has no row for %s", run->test->op);
-}
-
 static double rms(const double *values, int64_t count) {
     double total = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -212,32 +203,17 @@ static double rms(const double *values, int64_t count) {
     return count ? sqrt(total / (double)count) : 0;
 }
 
-enum { LOW_BITS = 8 }; // bf16 rounds by up to 2^-8
-
-// How many times the tolerance the two are apart; infinite where only one is finite.
-static double excess(double got, double want, const XrTolerance *t, double scale) {
-    if (isnan(want)) return isnan(got) ? 0 : INFINITY;
-    if (got == want) return 0;
-    if (!isfinite(got) || !isfinite(want)) return INFINITY;
-    double allowed = t->relative * fabs(want) + (t->absolute + t->low) * scale;
-    // What is smaller may have been flushed to zero.
-    if (t->relative > 0 || t->absolute > 0) allowed += 0x1p-126;
-    return fabs(got - want) / allowed;
-}
-
 // Where the row has bf16 activations, `roundings` to bf16 lie between the two beside that of the
 // output itself.
 static void compare(const XrOpRun *run, const XrArg *arg, const double *got, const double *want,
                     int roundings, const char *whose) {
-    XrTolerance tolerance = tolerance_of(run, arg);
+    bool low = run->types.activation == XR_BF16;
+    int most = (low ? roundings : 0) + (arg->dtype == XR_BF16 ? 1 : 0);
+    XrTolerance tolerance = xr_tolerance_for(run->test->op, arg->name, low, most);
     double scale = fmax(arg->scale, rms(want, arg->count)), worst = 0;
     int64_t at = 0;
-    bool low = run->types.activation == XR_BF16;
-    if (!low) tolerance.low = 0;
-    int most = (low ? roundings : 0) + (arg->dtype == XR_BF16 ? 1 : 0);
-    tolerance.relative += ldexp(1.001 * most, -LOW_BITS);
     for (int64_t i = 0; i < arg->count; i++) {
-        double e = excess(got[i], want[i], &tolerance, scale);
+        double e = xr_tolerance_excess(got[i], want[i], &tolerance, scale);
         if (e <= worst) continue;
         worst = e;
         at = i;

@@ -27,7 +27,7 @@
 //
 // Every row: outputs are painted with NaN beforehand; zones around every buffer and between strided
 // rows are painted and looked at afterwards; inputs must come out as they went in; every output is
-// compared with `reference` (tolerances: tests/support/tolerance.h) and must hold no NaN; on "cuda"
+// compared with `reference` (tolerances: shared/tensor/tolerance.c) and must hold no NaN; on "cuda"
 // with what the CPU computes, too. The bits must be the same on 1 and on 3 threads (on a GPU: when
 // done again; emulated: with threads and blocks in the opposite order), and, where
 // `independent_rows` says so, for a part of the rows as for all. A test program runs its CPU rows

@@ -1,23 +1,11 @@
-// How far an operation's output may be from the value in double (or from golden data). An element
-// passes when |got - want| <= relative |want| + absolute rms(want), rms over the whole output (or
-// the size of the terms that cancel in it, where the test gives that).
-//
-// A row names an operation and, where its outputs differ, one output. f32 has a rounding error of
-// 6e-8. An output in bf16 may be off by its rounding, 2^-8 |want|, beside; where activations are
-// bf16 and the operation rounds what lies between to bf16 too, `low` rms(want) is added. Another
-// backend's result must be as near to the CPU's. Nothing here is loosened without its reason beside
-// it.
-#ifndef XR_TESTS_TOLERANCE_H
-#define XR_TESTS_TOLERANCE_H
+#include "shared/tensor/tolerance.h"
 
-#include <stddef.h>
+#include "shared/base/error.h"
 
-typedef struct XrTolerance {
-    const char *op, *arg; // arg NULL: the outputs that have no row of their own
-    double relative, absolute, low;
-} XrTolerance;
+#include <math.h>
+#include <string.h>
 
-static const XrTolerance XR_TOLERANCES[] = {
+const XrTolerance XR_TOLERANCES[] = {
     // One f32 sum along K per element; its terms cancel, so that the error goes with the output's
     // scale and not with the element.
     {"linear", NULL, 1e-6, 2e-6, 0},
@@ -85,4 +73,28 @@ static const XrTolerance XR_TOLERANCES[] = {
     {NULL, NULL, 0, 0, 0},
 };
 
-#endif
+XrTolerance xr_tolerance_of(const char *op, const char *arg) {
+    for (const XrTolerance *t = XR_TOLERANCES; t->op; t++) {
+        if (strcmp(t->op, op) == 0 && (!t->arg || strcmp(t->arg, arg) == 0)) return *t;
+    }
+    XR_BUG("shared/tensor/tolerance.c has no row for %s", op);
+}
+
+enum { LOW_BITS = 8 }; // bf16 rounds by up to 2^-8
+
+XrTolerance xr_tolerance_for(const char *op, const char *arg, bool low_activations, int roundings) {
+    XrTolerance t = xr_tolerance_of(op, arg);
+    if (!low_activations) t.low = 0;
+    t.relative += ldexp(1.001 * roundings, -LOW_BITS);
+    return t;
+}
+
+double xr_tolerance_excess(double got, double want, const XrTolerance *t, double scale) {
+    if (isnan(want)) return isnan(got) ? 0 : INFINITY;
+    if (got == want) return 0;
+    if (!isfinite(got) || !isfinite(want)) return INFINITY;
+    double allowed = t->relative * fabs(want) + (t->absolute + t->low) * scale;
+    // What is smaller may have been flushed to zero.
+    if (t->relative > 0 || t->absolute > 0) allowed += 0x1p-126;
+    return fabs(got - want) / allowed;
+}
