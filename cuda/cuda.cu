@@ -116,6 +116,12 @@ static void cuda_free(XrBackend *b, void *memory) {
     if (memory) xr_cuda_check(cudaFree(memory), "freeing memory"); // waits for what uses it
 }
 
+static size_t cuda_memory(XrBackend *b) {
+    size_t available = 0, total = 0;
+    xr_cuda_check(cudaMemGetInfo(&available, &total), "asking for free memory");
+    return available;
+}
+
 static Stage *take_stage(Cuda *c) {
     Stage *stage = &c->stages[c->next_stage];
     c->next_stage = (c->next_stage + 1) % STAGES;
@@ -351,6 +357,7 @@ extern "C" XrBackend *xr_cuda_create(int device, XrDType activations, int thread
     b->threads = xr_threads_create(threads);
     b->alloc = cuda_alloc;
     b->free = cuda_free;
+    b->memory = cuda_memory;
     b->upload = cuda_upload;
     b->download = cuda_download;
     b->zero = cuda_zero;

@@ -3,8 +3,8 @@
 
 XrBackend *xr_cuda_create(int device, XrDType activations, int threads, XrError *err) {
     xr_fail(err, XR_ERR_UNSUPPORTED,
-            "this build has no CUDA: build with -DXR_CUDA=ON (needs the CUDA Toolkit), or use "
-            "--device cpu");
+            "this build has no CUDA: build with cmake --preset cuda (needs the CUDA Toolkit), or "
+            "use --device cpu");
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct Scratch {
     void *memory;
@@ -34,6 +35,10 @@ static void cpu_copy(XrBackend *b, void *to, const void *from, size_t bytes) {
 
 static void cpu_zero(XrBackend *b, void *memory, size_t bytes) {
     if (bytes) memset(memory, 0, bytes);
+}
+
+static size_t cpu_memory(XrBackend *b) {
+    return (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void *cpu_import(XrBackend *b, const void *host, size_t bytes, const char *what,
@@ -67,6 +72,7 @@ XrBackend *xr_cpu_create(int threads) {
         .threads = xr_threads_create(threads),
         .alloc = cpu_alloc,
         .free = cpu_free,
+        .memory = cpu_memory,
         .upload = cpu_copy,
         .download = cpu_copy,
         .zero = cpu_zero,

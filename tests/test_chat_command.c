@@ -1,4 +1,5 @@
 // `xreasoner chat` as a user runs it.
+#include "tests/support/backends.h"
 #include "tests/support/models.h"
 #include "tests/support/test.h"
 
@@ -277,6 +278,24 @@ static void conversation_goes_on_after_a_mistake(void **state) {
     xr_buffer_free(&messages);
 }
 
+// ---- on a GPU
+// ----------------------------------------------------------------------------------------------
+
+#ifdef XR_TEST_MODELS_ON_CUDA
+// A picture, a prompt in chunks, the cache, sampling without a choice: the golden ids.
+static void answers_on_cuda(void **state) {
+    XrGolden golden = xr_golden_open("reference/gqa2_tied.image.safetensors");
+    XrJson json = {0};
+    const char *arguments = "--prompt 'What is in the picture?' --image golden/images/a.png "
+                            "--device cuda --max-new-tokens 16 --temperature 0 "
+                            "--repetition-penalty 1";
+    assert_int_equal(run_json("chat golden/models/gqa2_tied", arguments, "", &json, 1), 1);
+    assert_ids(&json, &golden, "greedy.ids");
+    xr_json_free(&json);
+    xr_golden_close(&golden);
+}
+#endif
+
 // ---- mistakes
 // ---------------------------------------------------------------------------------------
 
@@ -292,7 +311,10 @@ static void mistakes_are_explained(void **state) {
         {TINY, "--prompt x --answer-budget 4", "--think-budget", 2},
         {TINY, "--num-samples 2", "--prompt", 2},
         {TINY, "--prompt x --stop ''", "--stop", 2},
-        {TINY, "--prompt x --device cuda", "cpu", 2},
+        {TINY, "--prompt x --device gpu", "cpu", 2},
+#ifndef XR_TEST_CUDA
+        {TINY, "--prompt x --device cuda", "this build has no CUDA: build with cmake", 1},
+#endif
         {TINY, "--prompt x --think-budget 2 --max-new-tokens 4", "max_new_tokens is 4", 1},
         {TINY, "--prompt x --image nowhere.png", "nowhere.png", 1},
         {TINY, "--prompt \"$(printf '\\377')\"", "UTF-8", 1},
@@ -364,6 +386,9 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_only_tokens_with_a_text),
         cmocka_unit_test(answers_as_transformers),
+#ifdef XR_TEST_MODELS_ON_CUDA
+        cmocka_unit_test(answers_on_cuda),
+#endif
         cmocka_unit_test(json_has_what_scripts_need),
         cmocka_unit_test(samples_differ_and_repeat),
         cmocka_unit_test(streamed_text_is_that_of_json),

@@ -1,6 +1,7 @@
 // Reinforcement learning: replayed steps against PyTorch (golden/make_grpo.py); the trainer's
 // log-probabilities are the sampler's bit for bit; threads, micro-batches, several updates of a
 // batch, dynamic sampling; and what is refused.
+#include "tests/support/backends.h"
 #include "tests/support/golden.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
@@ -26,7 +27,7 @@ static char *fresh_folder(const char *name) {
 
 // A run on a golden model with two lists of settings (each ends with NULL; a second may be NULL).
 static bool attempt(const char *model, const char *folder, const char *replay,
-                    const char *const *settings, const char *const *more, int threads,
+                    const char *const *settings, const char *const *more, const char *backend,
                     XrError *err) {
     XrBuffer output = {0}, source = {0};
     xr_buffer_format(&output, "output_dir=%s", folder);
@@ -36,7 +37,7 @@ static bool attempt(const char *model, const char *folder, const char *replay,
     for (int i = 0; settings[i]; i++) all[count++] = settings[i];
     for (int i = 0; more && more[i]; i++) all[count++] = more[i];
     XrRunConfig config = xr_test_config(XR_RUN_GRPO, all);
-    XrBackend *b = xr_cpu_create(threads);
+    XrBackend *b = xr_test_backend(backend);
     XrComm *comm = xr_comm_single();
     XrGrpoOptions options = {.config = &config, .backend = b, .comm = comm, .replay = replay};
     bool ok = xr_grpo_run(&options, err);
@@ -50,10 +51,10 @@ static bool attempt(const char *model, const char *folder, const char *replay,
 
 // The folder of a run that must succeed; to be freed.
 static char *run(const char *model, const char *replay, const char *const *settings,
-                 const char *const *more, int threads) {
+                 const char *const *more, const char *backend) {
     char *folder = fresh_folder(model);
     XrError err = {0};
-    if (!attempt(model, folder, replay, settings, more, threads, &err)) fail_msg("%s", err.message);
+    if (!attempt(model, folder, replay, settings, more, backend, &err)) fail_msg("%s", err.message);
     return folder;
 }
 
@@ -69,9 +70,9 @@ static const char *const REPLAY[] = {
     "adam_epsilon=1e-4",       "max_grad_norm=0.5",  "beta=0.05",        "epsilon_high=0.28",
     "overlong_responses=mask", "warmup_ratio=0",     "save_steps=0",     NULL};
 
-static char *replay(const char *micro, const char *extra, int threads) {
+static char *replay(const char *micro, const char *extra, const char *backend) {
     const char *const more[] = {micro, extra, NULL};
-    return run("text_only", xr_test_source("golden/grpo/samples.jsonl"), REPLAY, more, threads);
+    return run("text_only", xr_test_source("golden/grpo/samples.jsonl"), REPLAY, more, backend);
 }
 
 static void near(const char *what, int step, double actual, double expected) {
@@ -80,30 +81,40 @@ static void near(const char *what, int step, double actual, double expected) {
     }
 }
 
-static void replayed_as_pytorch(void **state) {
+static void check_replay(const XrGolden *golden, const char *micro, const char *backend) {
     const char *const keys[] = {"loss",   "grad_norm",         "kl", "entropy", "ratio",
                                 "reward", "num_trained_tokens"};
-    const char *const micros[] = {"per_device_train_batch_size=1", "per_device_train_batch_size=5",
-                                  "per_device_train_batch_size=12"};
-    XrGolden golden = xr_golden_open("grpo/replay.safetensors");
-    for (size_t m = 0; m < XR_COUNT(micros); m++) {
-        char *folder = replay(micros[m], "max_steps=2", (int)m + 1);
-        for (int step = 1; step <= 2; step++) {
-            char name[32];
-            snprintf(name, sizeof name, "numbers.%d", step);
-            const double *numbers = xr_golden_tensor(&golden, name, XR_F64).data;
-            for (size_t i = 0; i < XR_COUNT(keys); i++) {
-                near(keys[i], step, xr_test_metric(folder, step, keys[i]), numbers[i]);
-            }
+    char *folder = replay(micro, "max_steps=2", backend);
+    for (int step = 1; step <= 2; step++) {
+        char name[32];
+        snprintf(name, sizeof name, "numbers.%d", step);
+        const double *numbers = xr_golden_tensor(golden, name, XR_F64).data;
+        for (size_t i = 0; i < XR_COUNT(keys); i++) {
+            near(keys[i], step, xr_test_metric(folder, step, keys[i]), numbers[i]);
         }
-        assert_true(xr_test_metric(folder, 1, "kl") == 0);
-        free(folder);
-        folder = replay(micros[m], "max_steps=1", 1);
-        xr_test_weights(&golden, folder, TOLERANCE);
-        free(folder);
     }
+    assert_true(xr_test_metric(folder, 1, "kl") == 0);
+    free(folder);
+    folder = replay(micro, "max_steps=1", backend);
+    xr_test_weights(golden, folder, TOLERANCE);
+    free(folder);
+}
+
+static void replayed_as_pytorch(void **state) {
+    XrGolden golden = xr_golden_open("grpo/replay.safetensors");
+    check_replay(&golden, "per_device_train_batch_size=1", "1");
+    check_replay(&golden, "per_device_train_batch_size=5", "2");
+    check_replay(&golden, "per_device_train_batch_size=12", "3");
     xr_golden_close(&golden);
 }
+
+#ifdef XR_TEST_MODELS_ON_CUDA
+static void replayed_on_cuda(void **state) {
+    XrGolden golden = xr_golden_open("grpo/replay.safetensors");
+    check_replay(&golden, "per_device_train_batch_size=12", "cuda");
+    xr_golden_close(&golden);
+}
+#endif
 
 // The first moments after one step, which are its gradient times 1 - beta1, of all parameters.
 static float *first_moments(const char *folder, size_t *count) {
@@ -126,7 +137,7 @@ static float *first_moments(const char *folder, size_t *count) {
 static float *gradient_of(const char *micro, const char *loss_type, size_t *count) {
     const char *const more[] = {micro,          loss_type,         "max_steps=1",
                                 "save_steps=1", "max_grad_norm=0", NULL};
-    char *folder = run("text_only", xr_test_source("golden/grpo/samples.jsonl"), REPLAY, more, 2);
+    char *folder = run("text_only", xr_test_source("golden/grpo/samples.jsonl"), REPLAY, more, "2");
     float *moments = first_moments(folder, count);
     free(folder);
     return moments;
@@ -166,7 +177,7 @@ static void replayed_without_logprobs(void **state) {
     xr_buffer_text(&kept, at);
     char *path = fresh_folder("plain.jsonl");
     assert_true(xr_file_write(path, kept.data, kept.length, &err));
-    char *folder = run("text_only", path, REPLAY, NULL, 2);
+    char *folder = run("text_only", path, REPLAY, NULL, "2");
     for (int step = 1; step <= 2; step++) {
         assert_true(xr_test_metric(folder, step, "ratio") == 1);
         assert_true(xr_test_metric(folder, step, "sampling/sampling_logp_difference/max") == 0);
@@ -214,16 +225,16 @@ static const char *const SAMPLED[] = {"prompt_template=none",
                                       "max_batch_sequences=5",
                                       NULL};
 
-static char *sample(const char *model, const char *a, const char *b, int threads) {
+static char *sample(const char *model, const char *a, const char *b, const char *backend) {
     const char *more[] = {make_questions(), a, a ? b : NULL, NULL};
-    return run(model, NULL, SAMPLED, more, threads);
+    return run(model, NULL, SAMPLED, more, backend);
 }
 
 // The engine samples in continuous batches over pages, the trainer packs whole responses: the same
 // bits, whatever the weights are stored as, and with weights that have been changed by then.
 static void trainer_is_sampler(void **state) {
     const char *model = *state;
-    char *folder = sample(model, "max_steps=3", "repetition_penalty=1.1", 2);
+    char *folder = sample(model, "max_steps=3", "repetition_penalty=1.1", "2");
     for (int step = 1; step <= 3; step++) {
         assert_true(xr_test_metric(folder, step, "sampling/sampling_logp_difference/max") == 0);
         assert_true(xr_test_metric(folder, step, "sampling/sampling_logp_difference/mean") == 0);
@@ -238,11 +249,42 @@ static void trainer_is_sampler(void **state) {
     free(folder);
 }
 
+#ifdef XR_TEST_MODELS_ON_CUDA
+// On a GPU too, where rows of a product do not depend on each other.
+static void trainer_is_sampler_on_cuda(void **state) {
+    static const char *const few[] = {"max_steps=2",
+                                      "prompt_template=none",
+                                      "per_device_train_batch_size=2",
+                                      "gradient_accumulation_steps=2",
+                                      "num_generations=4",
+                                      "max_completion_length=28",
+                                      "think_budget=10",
+                                      "temperature=1.6",
+                                      "overlong_responses=soft",
+                                      "overlong_buffer=22",
+                                      "learning_rate=2e-3",
+                                      "warmup_ratio=0",
+                                      "save_steps=0",
+                                      NULL};
+    const char *const more[] = {make_questions(), NULL};
+    char *folder = run("gqa2_tied", NULL, few, more, "cuda");
+    char *cpu = run("gqa2_tied", NULL, few, more, "2");
+    for (int step = 1; step <= 2; step++) {
+        assert_true(xr_test_metric(folder, step, "sampling/sampling_logp_difference/max") == 0);
+        assert_true(xr_test_metric(folder, step, "ratio") == 1);
+    }
+    near("loss", 1, xr_test_metric(folder, 1, "loss"), xr_test_metric(cpu, 1, "loss"));
+    near("norm", 1, xr_test_metric(folder, 1, "grad_norm"), xr_test_metric(cpu, 1, "grad_norm"));
+    free(folder);
+    free(cpu);
+}
+#endif
+
 static void same_for_any_threads(void **state) {
-    char *one = sample("text_only", "max_steps=3", NULL, 1);
-    char *three = sample("text_only", "max_steps=3", "max_batch_sequences=64", 3);
-    char *kept = sample("text_only", "max_steps=3", "gradient_checkpointing=false", 2);
-    char *other = sample("text_only", "max_steps=3", "seed=7", 1);
+    char *one = sample("text_only", "max_steps=3", NULL, "1");
+    char *three = sample("text_only", "max_steps=3", "max_batch_sequences=64", "3");
+    char *kept = sample("text_only", "max_steps=3", "gradient_checkpointing=false", "2");
+    char *other = sample("text_only", "max_steps=3", "seed=7", "1");
     XrBuffer a = {0}, b = {0};
     same_runs(one, three);
     same_runs(one, kept);
@@ -259,9 +301,9 @@ static void same_for_any_threads(void **state) {
 
 // What a run wrote is enough to do its steps again, bit for bit.
 static void replays_itself(void **state) {
-    char *first = sample("text_only", "max_steps=3", "num_iterations=1", 2);
+    char *first = sample("text_only", "max_steps=3", "num_iterations=1", "2");
     char *path = xr_path_join(first, "samples.jsonl");
-    char *again = run("text_only", path, SAMPLED, NULL, 1);
+    char *again = run("text_only", path, SAMPLED, NULL, "1");
     const char *const keys[] = {"loss", "grad_norm", "kl", "entropy", "reward", "reward_std"};
     for (int step = 1; step <= 3; step++) {
         for (size_t i = 0; i < XR_COUNT(keys); i++) {
@@ -281,7 +323,7 @@ static void several_updates(void **state) {
     const char *const more[] = {make_questions(),     "steps_per_generation=2",
                                 "num_iterations=2",   "gradient_accumulation_steps=4",
                                 "learning_rate=2e-4", NULL};
-    char *folder = run("text_only", NULL, SAMPLED, more, 2);
+    char *folder = run("text_only", NULL, SAMPLED, more, "2");
     XrBuffer metrics = {0};
     xr_test_metrics(&metrics, folder);
     int compared = 0;
@@ -307,22 +349,22 @@ static void dynamic_sampling(void **state) {
                           "max_steps=1",
                           "beta=0",
                           NULL};
-    char *folder = run("text_only", NULL, SAMPLED, more, 2);
+    char *folder = run("text_only", NULL, SAMPLED, more, "2");
     assert_true(xr_test_metric(folder, 1, "replaced_groups") == 12);
     assert_true(xr_test_metric(folder, 1, "frac_reward_zero_std") == 1);
     assert_true(xr_test_metric(folder, 1, "loss") == 0);
     assert_true(xr_test_metric(folder, 1, "grad_norm") == 0);
     free(folder);
     more[3] = "overlong_responses=soft"; // lengths differ: less to replace
-    folder = run("text_only", NULL, SAMPLED, more, 2);
+    folder = run("text_only", NULL, SAMPLED, more, "2");
     assert_true(xr_test_metric(folder, 1, "replaced_groups") < 12);
     free(folder);
 }
 
 // Truncated responses, which score here, stay out of the loss with "mask".
 static void masked_responses(void **state) {
-    char *all = sample("text_only", "max_steps=1", NULL, 2);
-    char *masked = sample("text_only", "max_steps=1", "overlong_responses=mask", 2);
+    char *all = sample("text_only", "max_steps=1", NULL, "2");
+    char *masked = sample("text_only", "max_steps=1", "overlong_responses=mask", "2");
     assert_true(xr_test_metric(all, 1, "completions/clipped_ratio") ==
                 xr_test_metric(masked, 1, "completions/clipped_ratio"));
     assert_true(xr_test_metric(all, 1, "num_trained_tokens") >
@@ -340,7 +382,7 @@ typedef struct Refusal {
 static void expect_refusal(const char *replay_path, const char *const *more, const char *part) {
     XrError err = {0};
     char *folder = fresh_folder("refused");
-    if (attempt("text_only", folder, replay_path, SAMPLED, more, 1, &err)) {
+    if (attempt("text_only", folder, replay_path, SAMPLED, more, "1", &err)) {
         fail_msg("accepted, where \"%s\" was due", part);
     }
     if (!strstr(err.message, part)) fail_msg("\"%s\" lacks \"%s\"", err.message, part);
@@ -426,7 +468,7 @@ static void loses_rows(void **state) {
     XrBuffer lost = {0}, summary = {0};
     snprintf(setting, sizeof setting, "train_dataset=%s", path);
     const char *more[] = {setting, "max_steps=1", "invalid_rows=drop", NULL};
-    char *folder = run("text_only", NULL, SAMPLED, more, 2);
+    char *folder = run("text_only", NULL, SAMPLED, more, "2");
     xr_test_read(&lost, folder, "lost_rows.jsonl");
     const char *const parts[] = {
         "\"line\": 2, \"row\": 1, \"what\": \"invalid\", \"why\": ",
@@ -446,7 +488,7 @@ static void loses_rows(void **state) {
 
 // What the metrics say of responses is what samples.jsonl says of them one by one.
 static void counts_responses(void **state) {
-    char *folder = sample("text_only", "max_steps=1", "repetition_penalty=1.1", 2);
+    char *folder = sample("text_only", "max_steps=1", "repetition_penalty=1.1", "2");
     XrBuffer text = {0};
     double count = 0, truncated = 0, forced = 0, longest = 0, tokens = 0, score = 0, different = 0;
     xr_test_read(&text, folder, "samples.jsonl");
@@ -486,6 +528,10 @@ static void counts_responses(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replayed_as_pytorch),
+#ifdef XR_TEST_MODELS_ON_CUDA
+        cmocka_unit_test(replayed_on_cuda),
+        cmocka_unit_test(trainer_is_sampler_on_cuda),
+#endif
         cmocka_unit_test(any_split),
         cmocka_unit_test(replayed_without_logprobs),
         SAMPLER_TEST(text_only),

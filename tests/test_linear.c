@@ -74,6 +74,28 @@ const XrOpTest xr_op_test_linear = {.op = "linear",
                                     .call = call,
                                     .golden = GOLDEN};
 
+// Logits: f32 from bf16.
+
+static const XrTypes TO_F32[] = {
+    {"bf16>f32", XR_BF16, XR_BF16}, {"bf16.f32>f32", XR_BF16, XR_F32}, {0}};
+
+static void logits_build(XrOpRun *run) {
+    build(run);
+    xr_arg(run, "y")->dtype = XR_F32;
+}
+
+static const XrShape LOGITS_SHAPES[] = {
+    XR_SHAPE(1, 129, 127), XR_SHAPE(13, 65, 31), XR_SHAPE(127, 7, 96), {0}};
+
+static const XrOpTest TO_LOGITS = {.op = "linear",
+                                   .shapes = LOGITS_SHAPES,
+                                   .types = TO_F32,
+                                   .variants = XR_STRIDED | XR_MINIMAL,
+                                   .independent_rows = true,
+                                   .build = logits_build,
+                                   .reference = reference,
+                                   .call = call};
+
 // ---- linear_backward_input; the variant "aliased" stands for accumulation ----
 
 static void input_build(XrOpRun *run) {
@@ -273,7 +295,8 @@ static void gradients_are_derivatives(void **state) {
     free(dy);
 }
 
-static const XrOpTest *const TESTS[] = {&xr_op_test_linear, &xr_op_test_linear_backward_input,
+static const XrOpTest *const TESTS[] = {&xr_op_test_linear, &TO_LOGITS,
+                                        &xr_op_test_linear_backward_input,
                                         &xr_op_test_linear_backward_weight};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_in_every_batch),
                 cmocka_unit_test(agrees_with_openblas), cmocka_unit_test(gradients_are_derivatives))

@@ -1,5 +1,6 @@
 // The whole model against transformers: every stage of every golden request. One test a request and
-// number of threads, named "MODEL.REQUEST/threads".
+// backend (tests/support/backends.h), named "MODEL.REQUEST/backend".
+#include "tests/support/backends.h"
 #include "tests/support/models.h"
 #include "tests/support/test.h"
 
@@ -11,19 +12,23 @@
 // Relative to the largest element of a stage, in f32. Sums in another order than PyTorch's differ
 // by a few rounding errors a layer; the worst stage measured stands between 3e-6 and 5e-6.
 static const double STAGE_TOLERANCE = 2e-5;
+// The same with activations in bf16, each of which is rounded by up to 2^-9 of itself: some ten
+// roundings a layer that add up at random, on the stream's way through at most three layers.
+static const double BF16_TOLERANCE = 3e-2;
 
 typedef struct Comparison {
     const XrGolden *golden;
     XrBackend *backend;
+    double tolerance;
     int compared;
 } Comparison;
 
 static float *host_copy(XrBackend *b, const XrTensor *t) {
-    float *values = xr_malloc(xr_nbytes(t));
+    float *values = xr_malloc((size_t)xr_numel(t) * sizeof *values);
     XrTensor contiguous = *t;
     contiguous.row_stride = xr_row_size(t);
     XR_REQUIRE(xr_is_contiguous(t), "stage %s is strided", xr_shape_text(t));
-    xr_download(b, values, &contiguous);
+    xr_download_f32(b, values, &contiguous);
     return values;
 }
 
@@ -31,8 +36,9 @@ static void compare(void *context, const char *stage, const XrTensor *value) {
     Comparison *c = context;
     if (!xr_golden_has(c->golden, stage)) return;
     XrTensor expected = xr_golden_tensor(c->golden, stage, XR_F32), actual = *value;
+    actual.dtype = XR_F32;
     actual.data = host_copy(c->backend, value);
-    xr_assert_close(stage, &actual, &expected, STAGE_TOLERANCE);
+    xr_assert_close(stage, &actual, &expected, c->tolerance);
     free(actual.data);
     c->compared++;
 }
@@ -79,11 +85,18 @@ static void check_logprobs(const XrModel *model, const XrGoldenRequest *r, const
     xr_tensor_free(b, &targets);
 }
 
-static void run_request(const char *name, int threads) {
-    XrBackend *b = xr_cpu_create(threads);
+typedef struct Run {
+    const char *request, *backend;
+} Run;
+
+static void run_request(void **state) {
+    const Run *run = *state;
+    const char *name = run->request;
+    XrBackend *b = xr_test_backend(run->backend);
     XrModel *model = xr_golden_model(b, name);
     XrGoldenRequest r = xr_golden_request(name);
-    Comparison c = {&r.golden, b, 0};
+    double tolerance = model->activations == XR_F32 ? STAGE_TOLERANCE : BF16_TOLERANCE;
+    Comparison c = {&r.golden, b, tolerance, 0};
     XrObserver observer = {compare, &c};
     XrError err;
     XrTensor images = {0};
@@ -111,26 +124,29 @@ static void run_request(const char *name, int threads) {
     xr_backend_free(b);
 }
 
-static void one_thread(void **state) {
-    run_request(*state, 1);
-}
-
-static void three_threads(void **state) {
-    run_request(*state, 3);
-}
+static const char *const BACKENDS[] = {
+    "1",
+    "3",
+#ifdef XR_TEST_MODELS_ON_CUDA
+    "cuda",
+    "cuda.bf16",
+#endif
+};
 
 int main(int argc, char **argv) {
     int count, made = 0;
     const char *const *names = xr_golden_request_names(&count);
-    struct CMUnitTest *tests = xr_calloc((size_t)count * 2, sizeof *tests);
+    size_t most = (size_t)count * XR_COUNT(BACKENDS);
+    struct CMUnitTest *tests = xr_calloc(most, sizeof *tests);
+    Run *runs = xr_calloc(most, sizeof *runs);
     for (int i = 0; i < count; i++) {
-        for (int threads = 1; threads <= 3; threads += 2) {
+        for (size_t k = 0; k < XR_COUNT(BACKENDS); k++) {
             XrBuffer name = {0};
-            xr_buffer_format(&name, "%s/%d", names[i], threads);
-            tests[made++] =
-                (struct CMUnitTest){.name = name.data,
-                                    .test_func = threads == 1 ? one_thread : three_threads,
-                                    .initial_state = (void *)names[i]};
+            xr_buffer_format(&name, "%s/%s", names[i], BACKENDS[k]);
+            runs[made] = (Run){names[i], BACKENDS[k]};
+            tests[made] = (struct CMUnitTest){
+                .name = name.data, .test_func = run_request, .initial_state = &runs[made]};
+            made++;
         }
     }
     xr_test_filter(argc, argv);
@@ -138,5 +154,6 @@ int main(int argc, char **argv) {
     int failed = _cmocka_run_group_tests("model", tests, (size_t)made, NULL, NULL);
     for (int i = 0; i < made; i++) free((void *)tests[i].name);
     free(tests);
+    free(runs);
     return failed;
 }

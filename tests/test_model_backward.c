@@ -1,5 +1,6 @@
 // Gradients of every parameter, the vision tower's included, against PyTorch's on golden data: one
 // test a model, kind of activation memory and number of threads.
+#include "tests/support/backends.h"
 #include "tests/support/models.h"
 #include "tests/support/test.h"
 
@@ -14,7 +15,7 @@ static const double GRADIENT_TOLERANCE = 5e-5;
 typedef struct Run {
     const char *model; // "gqa2_tied"
     XrKeep keep;
-    int threads;
+    const char *backend;
 } Run;
 
 // d(loss)/d(log-probability of token t+1) at row t: -1/count where the label counts, else 0;
@@ -131,7 +132,7 @@ static void gradients_of(void **state) {
     char name[128];
     snprintf(name, sizeof name, "reference/%s.gradients.safetensors", run->model);
     XrGolden golden = xr_golden_open(name);
-    XrBackend *b = xr_cpu_create(run->threads);
+    XrBackend *b = xr_test_backend(run->backend);
     XrModel *model = xr_golden_model(b, run->model);
     XrError err;
     bool *trained = xr_malloc((size_t)model->table.count);
@@ -160,18 +161,25 @@ static void gradients_of(void **state) {
     xr_golden_close(&golden);
 }
 
-#define GRADIENT_TEST(model, keep, threads)                                                        \
+#define GRADIENT_TEST(model, keep, backend)                                                        \
     {                                                                                              \
-#model "/" #keep "/" #threads, gradients_of, NULL, NULL, &(Run) {                          \
-#model, keep, threads                                                                  \
+#model "/" #keep "/" backend, gradients_of, NULL, NULL, &(Run) {                           \
+#model, keep, backend                                                                  \
         }                                                                                          \
     }
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        GRADIENT_TEST(gqa2_tied, XR_KEEP_ALL, 1),   GRADIENT_TEST(gqa2_tied, XR_KEEP_INPUTS, 3),
-        GRADIENT_TEST(gqa4_shards, XR_KEEP_ALL, 3), GRADIENT_TEST(gqa4_shards, XR_KEEP_INPUTS, 1),
-        GRADIENT_TEST(text_only, XR_KEEP_ALL, 1),   GRADIENT_TEST(text_only, XR_KEEP_INPUTS, 1),
+        GRADIENT_TEST(gqa2_tied, XR_KEEP_ALL, "1"),
+        GRADIENT_TEST(gqa2_tied, XR_KEEP_INPUTS, "3"),
+        GRADIENT_TEST(gqa4_shards, XR_KEEP_ALL, "3"),
+        GRADIENT_TEST(gqa4_shards, XR_KEEP_INPUTS, "1"),
+        GRADIENT_TEST(text_only, XR_KEEP_ALL, "1"),
+        GRADIENT_TEST(text_only, XR_KEEP_INPUTS, "1"),
+#ifdef XR_TEST_MODELS_ON_CUDA
+        GRADIENT_TEST(gqa2_tied, XR_KEEP_INPUTS, "cuda"),
+        GRADIENT_TEST(text_only, XR_KEEP_ALL, "cuda"),
+#endif
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 // Supervised fine-tuning: five AdamW steps against PyTorch (golden/make_sft.py), every split into
 // micro-batches, every number of threads, what is frozen and what is exported.
+#include "tests/support/backends.h"
 #include "tests/support/golden.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
@@ -49,7 +50,7 @@ static char *out_folder(const char *name) {
 }
 
 // Runs with the case's settings and then `more` (ends with NULL); returns the run's folder.
-static char *run(const Case *c, const char *const *more, int threads) {
+static char *run(const Case *c, const char *const *more, const char *backend) {
     char *out = out_folder(c->name);
     XrBuffer output = {0}, model = {0}, data = {0};
     xr_buffer_format(&output, "output_dir=%s", out);
@@ -73,7 +74,7 @@ static char *run(const Case *c, const char *const *more, int threads) {
     }
     for (int i = 0; more && more[i]; i++) all[count++] = more[i];
     XrRunConfig config = xr_test_config(XR_RUN_SFT, all);
-    XrBackend *b = xr_cpu_create(threads);
+    XrBackend *b = xr_test_backend(backend);
     XrComm *comm = xr_comm_single();
     XrSftOptions options = {&config, b, comm, false};
     XrError err = {0};
@@ -100,10 +101,9 @@ static XrGolden golden_of(const Case *c) {
     return xr_golden_open(name);
 }
 
-static void five_steps(void **state) {
-    const Case *c = *state;
+static void check_five_steps(const Case *c, const char *backend) {
     XrGolden golden = golden_of(c);
-    char *folder = run(c, NULL, 2);
+    char *folder = run(c, NULL, backend);
     for (int step = 1; step <= 5; step++) {
         char name[32];
         snprintf(name, sizeof name, "numbers.%d", step);
@@ -119,6 +119,16 @@ static void five_steps(void **state) {
     xr_golden_close(&golden);
     free(folder);
 }
+
+static void five_steps(void **state) {
+    check_five_steps(*state, "2");
+}
+
+#ifdef XR_TEST_MODELS_ON_CUDA
+static void five_steps_on_cuda(void **state) {
+    check_five_steps(*state, "cuda");
+}
+#endif
 
 // ---- data and micro-batches ----
 
@@ -261,7 +271,8 @@ static void any_threads(void **state) {
     static const char *const kept[] = {"packing=true", "max_length=150", "shuffle=true",
                                        "gradient_checkpointing=false", NULL};
     static const char *const files[] = {"model/model.safetensors", NULL};
-    char *one = run(*state, packed, 1), *four = run(*state, packed, 4), *all = run(*state, kept, 2);
+    char *one = run(*state, packed, "1"), *four = run(*state, packed, "4"),
+         *all = run(*state, kept, "2");
     xr_test_same_runs(one, four, files);
     xr_test_same_runs(one, all, files);
     free(one);
@@ -273,7 +284,7 @@ static void any_threads(void **state) {
 static void frozen_stays(void **state) {
     const Case *c = *state;
     bool vision = strcmp(c->name, "vision") == 0;
-    char *folder = run(c, NULL, 2), *path = xr_path_join(folder, "model/model.safetensors");
+    char *folder = run(c, NULL, "2"), *path = xr_path_join(folder, "model/model.safetensors");
     char source[256];
     snprintf(source, sizeof source, "%s%s/model.safetensors", xr_test_source("golden/models/"),
              c->model);
@@ -338,6 +349,10 @@ int main(int argc, char **argv) {
         ROW("five_steps/text", five_steps, 0),
         ROW("five_steps/pictures", five_steps, 1),
         ROW("five_steps/vision", five_steps, 2),
+#ifdef XR_TEST_MODELS_ON_CUDA
+        ROW("five_steps/text/cuda", five_steps_on_cuda, 0),
+        ROW("five_steps/vision/cuda", five_steps_on_cuda, 2),
+#endif
         ROW("ids_and_targets/text", ids_and_targets, 0),
         ROW("ids_and_targets/pictures", ids_and_targets, 1),
         ROW("any_split/text", any_split, 0),

@@ -35,10 +35,10 @@ static Attention *create(const XrBenchCase *self, XrBackend *b) {
                          .head_dim = (int)self->n[4],
                          .scale = 1 / sqrtf((float)self->n[4]),
                          .causal = self->n[5] != 0};
-    a->q = xr_bench_tensor(b, XR_F32, T, width);
-    a->k = xr_bench_tensor(b, XR_F32, T, self->n[3] * self->n[4]);
-    a->v = xr_bench_tensor(b, XR_F32, T, self->n[3] * self->n[4]);
-    a->out = xr_bench_tensor(b, XR_F32, T, width);
+    a->q = xr_bench_tensor(b, b->activations, T, width);
+    a->k = xr_bench_tensor(b, b->activations, T, self->n[3] * self->n[4]);
+    a->v = xr_bench_tensor(b, b->activations, T, self->n[3] * self->n[4]);
+    a->out = xr_bench_tensor(b, b->activations, T, width);
     a->lse = xr_bench_tensor(b, XR_F32, T, self->n[2]);
     a->cu = xr_bench_range(b, self->n[0] + 1, self->n[1]);
     return a;
@@ -60,9 +60,9 @@ static void *start_backward(const XrBenchCase *self, XrBackend *b, XrBenchWork *
                             XrError *err) {
     Attention *a = create(self, b);
     *work = (XrBenchWork){.operations = 2.5 * work_of(self)};
-    a->dq = xr_bench_tensor(b, XR_F32, a->q.shape[0], a->q.shape[1]);
-    a->dk = xr_bench_tensor(b, XR_F32, a->k.shape[0], a->k.shape[1]);
-    a->dv = xr_bench_tensor(b, XR_F32, a->k.shape[0], a->k.shape[1]);
+    a->dq = xr_bench_tensor(b, b->activations, a->q.shape[0], a->q.shape[1]);
+    a->dk = xr_bench_tensor(b, b->activations, a->k.shape[0], a->k.shape[1]);
+    a->dv = xr_bench_tensor(b, b->activations, a->k.shape[0], a->k.shape[1]);
     run_forward(a);
     return a;
 }
@@ -78,8 +78,10 @@ static void run_backward(void *state) {
 static void *start_decode(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
     Attention *a = create(self, b);
     int64_t sequences = self->n[0], pages = (a->length + XR_KV_PAGE - 1) / XR_KV_PAGE;
-    a->cache = (XrKvCache){
-        .pages = pages * sequences, .kv_heads = a->heads.kv_heads, .head_dim = a->heads.head_dim};
+    a->cache = (XrKvCache){.pages = pages * sequences,
+                           .dtype = b->activations,
+                           .kv_heads = a->heads.kv_heads,
+                           .head_dim = a->heads.head_dim};
     size_t bytes = (size_t)a->cache.pages *
                    b->kv_page_bytes(b, a->cache.dtype, a->heads.kv_heads, a->heads.head_dim);
     a->cache.data = b->alloc(b, bytes, "cache", err);

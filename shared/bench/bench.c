@@ -56,12 +56,14 @@ bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, 
     void *state = item->start(item, b, &result->work, err);
     if (!state) return xr_fail_in(err, "%s", item->name);
     item->run(state);
+    b->synchronize(b);
     double times[MOST_RUNS], total = 0;
     int runs = 0;
     while (runs < MOST_RUNS && total < ENOUGH_SECONDS &&
            (runs < LEAST_RUNS || total < LEAST_SECONDS)) {
         double start = seconds();
         item->run(state);
+        b->synchronize(b);
         times[runs] = seconds() - start;
         total += times[runs++];
     }
@@ -83,9 +85,14 @@ void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick
                 isa, threads, yardstick->bytes, yardstick->operations);
         return;
     }
-    fprintf(out,
+    if (yardstick->bytes == 0) {
+        fprintf(out, "on the GPU, whose best rates are not measured\n\n");
+    } else {
+        fprintf(
+            out,
             "%d threads, %s kernels; the hardware reads %.1f GB/s and multiplies %.1f GFLOP/s\n\n",
             threads, isa, yardstick->bytes * 1e-9, yardstick->operations * 1e-9);
+    }
     fprintf(out, "%-44s %5s %10s %10s %9s %5s %8s %5s %6s  %s\n", "case", "runs", "median ms",
             "least ms", "GFLOP/s", "peak", "GB/s", "read", "MB", "rate");
 }
@@ -96,16 +103,30 @@ static void print_json(FILE *out, const XrBenchCase *item, const XrBenchResult *
             item->name, r->runs, r->median, r->least);
     if (r->work.operations > 0) {
         double rate = r->work.operations / r->median;
-        fprintf(out, ", \"flop_per_s\": %.4g, \"of_peak\": %.3f", rate, rate / y->operations);
+        fprintf(out, ", \"flop_per_s\": %.4g", rate);
+        if (y->operations > 0) fprintf(out, ", \"of_peak\": %.3f", rate / y->operations);
     }
     if (r->work.bytes > 0) {
         double rate = r->work.bytes / r->median;
-        fprintf(out, ", \"bytes_per_s\": %.4g, \"of_read_rate\": %.3f", rate, rate / y->bytes);
+        fprintf(out, ", \"bytes_per_s\": %.4g", rate);
+        if (y->bytes > 0) fprintf(out, ", \"of_read_rate\": %.3f", rate / y->bytes);
     }
     if (r->work.unit) {
         fprintf(out, ", \"%s_per_s\": %.5g", r->work.unit, r->work.units / r->median);
     }
     fprintf(out, ", \"peak_bytes\": %.0f}\n", r->peak_bytes);
+}
+
+// Billions a second, and the part of the best rate that this is.
+static void print_rate(FILE *out, int width, double rate, double best) {
+    if (rate > 0)
+        fprintf(out, " %*.1f", width, rate * 1e-9);
+    else
+        fprintf(out, " %*s", width, "");
+    if (rate > 0 && best > 0)
+        fprintf(out, " %4.0f%%", 100 * rate / best);
+    else
+        fprintf(out, " %5s", "");
 }
 
 void xr_bench_print(FILE *out, bool json, const XrBenchCase *item, const XrBenchResult *r,
@@ -115,17 +136,8 @@ void xr_bench_print(FILE *out, bool json, const XrBenchCase *item, const XrBench
         return;
     }
     fprintf(out, "%-44s %5d %10.3f %10.3f", item->name, r->runs, r->median * 1e3, r->least * 1e3);
-    double operations = r->work.operations / r->median, bytes = r->work.bytes / r->median;
-    if (operations > 0) {
-        fprintf(out, " %9.1f %4.0f%%", operations * 1e-9, 100 * operations / y->operations);
-    } else {
-        fprintf(out, " %9s %5s", "", "");
-    }
-    if (bytes > 0) {
-        fprintf(out, " %8.1f %4.0f%%", bytes * 1e-9, 100 * bytes / y->bytes);
-    } else {
-        fprintf(out, " %8s %5s", "", "");
-    }
+    print_rate(out, 9, r->work.operations / r->median, y->operations);
+    print_rate(out, 8, r->work.bytes / r->median, y->bytes);
     fprintf(out, " %6.0f", r->peak_bytes * 1e-6);
     if (r->work.unit) fprintf(out, "  %.1f %s/s", r->work.units / r->median, r->work.unit);
     fprintf(out, "\n");

@@ -49,7 +49,7 @@ typedef struct XrBenchResult {
     XrBenchWork work;
 } XrBenchResult;
 
-// The hardware at its best, on the backend's threads.
+// The processor at its best, on the backend's threads; 0: not known, as of a GPU.
 typedef struct XrBenchYardstick {
     double bytes, operations; // a second
 } XrBenchYardstick;

@@ -22,8 +22,9 @@ static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrE
     Linear *l = xr_calloc(1, sizeof *l);
     l->b = b;
     l->copies = T <= 16 ? COLD_BYTES / bytes + 1 : 1;
-    l->x = xr_bench_tensor(b, XR_F32, T, K);
-    l->y = xr_bench_tensor(b, XR_F32, T, N);
+    XrDType activation = self->dtype == XR_F32 ? XR_F32 : b->activations;
+    l->x = xr_bench_tensor(b, activation, T, K);
+    l->y = xr_bench_tensor(b, activation, T, N);
     l->w = xr_bench_tensor(b, self->dtype, N, K);
     if (l->copies > 1) {
         XrTensor all;

@@ -36,9 +36,9 @@ static void run_backward(void *state) {
 static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
     Logprob *l = xr_calloc(1, sizeof *l);
     l->b = b;
-    l->hidden = xr_bench_tensor(b, XR_F32, TOKENS, WIDTH);
-    l->dhidden = xr_bench_tensor(b, XR_F32, TOKENS, WIDTH);
-    l->head = xr_bench_tensor(b, XR_F32, VOCABULARY, WIDTH);
+    l->hidden = xr_bench_tensor(b, b->activations, TOKENS, WIDTH);
+    l->dhidden = xr_bench_tensor(b, b->activations, TOKENS, WIDTH);
+    l->head = xr_bench_tensor(b, b->activations, VOCABULARY, WIDTH);
     l->dhead = xr_bench_tensor(b, XR_F32, VOCABULARY, WIDTH);
     l->targets = xr_bench_range(b, TOKENS, 97);
     l->logprob = xr_bench_tensor(b, XR_F32, TOKENS, 1);

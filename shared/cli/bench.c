@@ -1,6 +1,6 @@
 // xreasoner bench [FILTER]: times operations and whole jobs.
 #include "shared/cli/commands.h"
-#include "shared/cli/options.h"
+#include "shared/cli/device.h"
 
 #include "ref/yardstick.h"
 #include "shared/base/memory.h"
@@ -9,10 +9,11 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct Arguments {
     const char *filter, *model;
-    int64_t threads;
+    XrDevice device;
     bool json, list;
 } Arguments;
 
@@ -34,13 +35,20 @@ static int select_cases(XrBenchList *list, const char *filter) {
 }
 
 static int run_cases(const XrBenchList *list, const Arguments *args) {
-    XrBackend *b = xr_cpu_create((int)args->threads);
-    XrBenchYardstick yardstick = {xr_cpu_read_rate(b), xr_cpu_multiply_rate(b)};
+    XrError err = {0};
+    XrBackend *b = xr_device_open(&args->device, &err);
+    if (!b) {
+        fprintf(stderr, "xreasoner bench: %s\n", err.message);
+        return 1;
+    }
+    XrBenchYardstick yardstick = {0};
+    if (strcmp(args->device.name, "cpu") == 0) {
+        yardstick = (XrBenchYardstick){xr_cpu_read_rate(b), xr_cpu_multiply_rate(b)};
+    }
     xr_bench_print_head(stdout, args->json, &yardstick, xr_threads_count(b->threads));
     int code = 0;
     for (int i = 0; i < list->count && code == 0; i++) {
         XrBenchResult result;
-        XrError err;
         if (xr_bench_run(&list->items[i], b, &result, &err)) {
             xr_bench_print(stdout, args->json, &list->items[i], &result, &yardstick);
             fflush(stdout);
@@ -54,20 +62,14 @@ static int run_cases(const XrBenchList *list, const Arguments *args) {
 }
 
 int xr_command_bench(int argc, char **argv) {
-    Arguments args = {0};
+    Arguments args = {.device = XR_DEVICE_DEFAULT};
     const XrOption options[] = {
         {.name = "model",
          .kind = XR_OPT_TEXT,
          .value = &args.model,
          .value_name = "FOLDER",
          .help = "also time whole jobs on this model"},
-        {.name = "threads",
-         .kind = XR_OPT_INT,
-         .value = &args.threads,
-         .value_name = "N",
-         .help = "threads; 0: one a processor",
-         .least = 0,
-         .most = 256},
+        XR_DEVICE_OPTION_ROWS(&args.device),
         {.name = "json", .kind = XR_OPT_FLAG, .value = &args.json, .help = "a JSON object a line"},
         {.name = "list", .kind = XR_OPT_FLAG, .value = &args.list, .help = "name the cases only"},
     };
@@ -76,7 +78,7 @@ int xr_command_bench(int argc, char **argv) {
         .description =
             "Times operations, and with --model whole jobs, whose names begin with FILTER or "
             "match\n"
-            "it (with * and ?). Beside each result stand the parts of the hardware's best rates,\n"
+            "it (with * and ?). Beside each result stand the parts of the processor's best rates,\n"
             "measured first, that it reaches, and the most memory that the program held (MB).\n"
             "Cases tokenizer/*, image/* and benchmark/* need the folder of real data that the\n"
             "environment variable XR_DATA_DIR names.",

@@ -1,6 +1,6 @@
 // xreasoner chat: answers to text and pictures, one prompt or a conversation.
 #include "shared/cli/commands.h"
-#include "shared/cli/options.h"
+#include "shared/cli/device.h"
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
@@ -27,12 +27,13 @@ enum {
 };
 
 typedef struct Arguments {
-    const char *model, *system, *prompt, *dtype, *device, *think_start, *think_suffix;
+    const char *model, *system, *prompt, *dtype, *think_start, *think_suffix;
     XrTextList images, stop;
-    int64_t max_new_tokens, top_k, think_budget, answer_budget, num_samples, seed, threads;
+    int64_t max_new_tokens, top_k, think_budget, answer_budget, num_samples, seed;
     int64_t min_pixels, max_pixels;
     double temperature, top_p, repetition_penalty;
     bool json, check_weights;
+    XrDevice device;
 } Arguments;
 
 typedef struct Chat {
@@ -111,7 +112,7 @@ static bool make_engine(Chat *chat, bool conversation, XrError *err) {
     XrEngineConfig config = {.max_sequences = (int)XR_MIN(samples, 64)};
     int64_t prompt = (int64_t)chat->conversation.ids.count;
     int64_t tokens = prompt + samples * (chat->request.max_new_tokens + (int64_t)2 * XR_KV_PAGE);
-    size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 4;
+    size_t memory = model->backend->memory(model->backend) / 4;
     size_t bytes = xr_engine_page_bytes(model) * (size_t)(tokens / XR_KV_PAGE + 1);
     if (!conversation && bytes < memory) config.cache_bytes = bytes;
     return xr_engine_create(&chat->engine, model, chat->model->tokenizer, &config, err);
@@ -330,7 +331,7 @@ static bool arguments_fit(const Arguments *a, const char *usage) {
     return !wrong;
 }
 
-enum { OPTIONS = 22 };
+enum { OPTIONS = 20 + XR_DEVICE_OPTIONS };
 
 static void list_options(Arguments *a, XrOption out[OPTIONS]) {
     const XrOption options[OPTIONS] = {
@@ -371,15 +372,14 @@ static void list_options(Arguments *a, XrOption out[OPTIONS]) {
          "largest area of a resized picture (default: the folder's)", NULL, 1, 1e9},
         {"check-weights", XR_OPT_FLAG, &a->check_weights, NULL, "refuse NaN and infinite weights",
          NULL, 0, 0},
-        {"device", XR_OPT_TEXT, &a->device, "D", "where to compute", "cpu", 0, 0},
-        {"threads", XR_OPT_INT, &a->threads, "N", "threads, 0: one a processor", NULL, 0, 256},
+        XR_DEVICE_OPTION_ROWS(&a->device),
     };
     memcpy(out, options, sizeof options);
 }
 
 int xr_command_chat(int argc, char **argv) {
     Arguments a = {.dtype = "stored",
-                   .device = "cpu",
+                   .device = XR_DEVICE_DEFAULT,
                    .think_start = "response",
                    .max_new_tokens = -1,
                    .top_k = -1,
@@ -409,8 +409,8 @@ int xr_command_chat(int argc, char **argv) {
     bool ok = false;
     if (fits) {
         a.model = arguments[0];
-        XrBackend *b = xr_cpu_create((int)a.threads);
-        ok = run(&a, b, &err);
+        XrBackend *b = xr_device_open(&a.device, &err);
+        ok = b && run(&a, b, &err);
         xr_backend_free(b);
     }
     free((void *)a.images.items);

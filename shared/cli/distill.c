@@ -18,10 +18,10 @@ int xr_command_distill(int argc, char **argv) {
         NULL, 0, argc, argv, &arguments, &config, &code);
     if (run) {
         XrError err = {0};
-        XrBackend *b = xr_cpu_create((int)arguments.threads);
+        XrBackend *b = xr_device_open(&arguments.device, &err);
         XrDistillOptions options = {&config, b, arguments.resume};
         xr_interrupt_watch_job();
-        code = xr_distill_run(&options, &err) ? 0 : 1;
+        code = b && xr_distill_run(&options, &err) ? 0 : 1;
         if (code) fprintf(stderr, "xreasoner: %s\n", err.message);
         xr_backend_free(b);
     }

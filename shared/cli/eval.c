@@ -184,14 +184,14 @@ static int run(int argc, char **argv) {
     if (ready) {
         XrError err = {0};
         XrBuffer tables = {0};
-        XrBackend *b = xr_cpu_create((int)arguments.threads);
+        XrBackend *b = xr_device_open(&arguments.device, &err);
         XrEvalOptions options = {&config, b, arguments.resume};
         if (endpoint) {
             free(config.endpoint);
             config.endpoint = xr_strdup(endpoint);
         }
         xr_interrupt_watch_job();
-        code = say(xr_eval_run(&options, &tables, &err), &err);
+        code = say(b && xr_eval_run(&options, &tables, &err), &err);
         print_free(&tables);
         xr_backend_free(b);
     }

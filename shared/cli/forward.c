@@ -1,6 +1,6 @@
 // xreasoner forward: one request through the model, its inputs and outputs written for comparison.
 #include "shared/cli/commands.h"
-#include "shared/cli/options.h"
+#include "shared/cli/device.h"
 
 #include "shared/base/file.h"
 #include "shared/base/json.h"
@@ -14,8 +14,9 @@
 #include <string.h>
 
 typedef struct Arguments {
-    const char *model, *request, *out, *dtype, *device;
-    int64_t last, threads, min_pixels, max_pixels;
+    const char *model, *request, *out, *dtype;
+    XrDevice device;
+    int64_t last, min_pixels, max_pixels;
     bool check_weights;
 } Arguments;
 
@@ -128,7 +129,7 @@ static void add_pictures(Outputs *o, XrBackend *b, const XrPixels *pixels, const
         thw[3 * i + 1] = pixels->grids[i].h;
         thw[3 * i + 2] = pixels->grids[i].w;
     }
-    xr_download(b, add_output(o, "image_embeds", XR_F32, 2, images->shape), images);
+    xr_download_f32(b, add_output(o, "image_embeds", XR_F32, 2, images->shape), images);
 }
 
 // Logits of the last rows and the log-probability of each next token.
@@ -220,7 +221,7 @@ static bool forward(const Arguments *a, XrBackend *b, XrError *err) {
 }
 
 int xr_command_forward(int argc, char **argv) {
-    Arguments a = {.dtype = "stored", .device = "cpu", .last = 1};
+    Arguments a = {.dtype = "stored", .device = XR_DEVICE_DEFAULT, .last = 1};
     const XrOption options[] = {
         {"request", XR_OPT_TEXT, &a.request, "FILE.json",
          "{\"messages\": [...]} or {\"input_ids\": [...], \"images\": [PATH...]}", NULL, 0, 0},
@@ -235,8 +236,7 @@ int xr_command_forward(int argc, char **argv) {
          "largest area of a resized picture (default: the folder's)", NULL, 1, 1e9},
         {"check-weights", XR_OPT_FLAG, &a.check_weights, NULL, "refuse NaN and infinite weights",
          NULL, 0, 0},
-        {"device", XR_OPT_TEXT, &a.device, "D", "where to compute", "cpu", 0, 0},
-        {"threads", XR_OPT_INT, &a.threads, "N", "threads, 0: one a processor", NULL, 0, 256},
+        XR_DEVICE_OPTION_ROWS(&a.device),
     };
     const XrCommandLine line = {
         "xreasoner forward MODEL --request FILE.json --out FILE.safetensors [options]",
@@ -258,9 +258,9 @@ int xr_command_forward(int argc, char **argv) {
         return 2;
     }
     a.model = arguments[0];
-    XrBackend *b = xr_cpu_create((int)a.threads);
     XrError err = {0};
-    bool ok = forward(&a, b, &err);
+    XrBackend *b = xr_device_open(&a.device, &err);
+    bool ok = b && forward(&a, b, &err);
     xr_backend_free(b);
     if (!ok) fprintf(stderr, "xreasoner: %s\n", err.message);
     return ok ? 0 : 1;

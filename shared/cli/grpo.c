@@ -21,7 +21,7 @@ int xr_command_grpo(int argc, char **argv) {
         more, 1, argc, argv, &arguments, &config, &code);
     if (run) {
         XrError err = {0};
-        XrBackend *b = xr_cpu_create((int)arguments.threads);
+        XrBackend *b = xr_device_open(&arguments.device, &err);
         XrComm *comm = xr_comm_single();
         XrGrpoOptions options = {.config = &config,
                                  .backend = b,
@@ -29,7 +29,7 @@ int xr_command_grpo(int argc, char **argv) {
                                  .resume = arguments.resume,
                                  .replay = replay};
         xr_interrupt_watch_job();
-        code = xr_grpo_run(&options, &err) ? 0 : 1;
+        code = b && xr_grpo_run(&options, &err) ? 0 : 1;
         if (code) fprintf(stderr, "xreasoner: %s\n", err.message);
         xr_comm_free(comm);
         xr_backend_free(b);

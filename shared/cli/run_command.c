@@ -29,17 +29,16 @@ static bool read_config(XrRunConfig *config, const char *const *arguments, int c
 bool xr_run_command_parse(int command, const char *usage, const char *description,
                           const XrOption *more, int more_count, int argc, char **argv,
                           XrRunArguments *out, XrRunConfig *config, int *code) {
-    *out = (XrRunArguments){.device = "cpu", .seed = -1};
+    *out = (XrRunArguments){.device = XR_DEVICE_DEFAULT, .seed = -1};
     xr_run_config_init(config, command);
     XrOption options[MOST_OPTIONS] = {
         {"resume", XR_OPT_FLAG, &out->resume, NULL, "go on from the newest checkpoint", NULL, 0, 0},
         {"print-config", XR_OPT_FLAG, &out->print_config, NULL,
          "show every key with its value and meaning, and do nothing", NULL, 0, 0},
-        {"device", XR_OPT_TEXT, &out->device, "D", "where to compute", "cpu", 0, 0},
-        {"threads", XR_OPT_INT, &out->threads, "N", "threads, 0: one a processor", NULL, 0, 256},
+        XR_DEVICE_OPTION_ROWS(&out->device),
         {"seed", XR_OPT_INT, &out->seed, "N", "the key seed", NULL, 0, 9e15},
     };
-    int count = 5;
+    int count = 3 + XR_DEVICE_OPTIONS;
     XR_REQUIRE(count + more_count <= MOST_OPTIONS, "%d options of a command", count + more_count);
     for (int i = 0; i < more_count; i++) options[count++] = more[i];
     const XrCommandLine line = {usage, description, options, count, 0, -1};

@@ -2,13 +2,13 @@
 #ifndef XR_CLI_RUN_COMMAND_H
 #define XR_CLI_RUN_COMMAND_H
 
-#include "shared/cli/options.h"
+#include "shared/cli/device.h"
 #include "shared/train/run_config.h"
 
 typedef struct XrRunArguments {
     bool resume, print_config;
-    int64_t threads, seed; // seed -1: the configuration's
-    const char *device;
+    int64_t seed; // seed -1: the configuration's
+    XrDevice device;
 } XrRunArguments;
 
 // Parses "RUN.json [key=value...] [options]" of a command (an XR_RUN_x bit); `more` are options of

@@ -19,11 +19,11 @@ int xr_command_sft(int argc, char **argv) {
         NULL, 0, argc, argv, &arguments, &config, &code);
     if (run) {
         XrError err = {0};
-        XrBackend *b = xr_cpu_create((int)arguments.threads);
+        XrBackend *b = xr_device_open(&arguments.device, &err);
         XrComm *comm = xr_comm_single();
         XrSftOptions options = {&config, b, comm, arguments.resume};
         xr_interrupt_watch_job();
-        code = xr_sft_run(&options, &err) ? 0 : 1;
+        code = b && xr_sft_run(&options, &err) ? 0 : 1;
         if (code) fprintf(stderr, "xreasoner: %s\n", err.message);
         xr_comm_free(comm);
         xr_backend_free(b);

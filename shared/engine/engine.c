@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct XrEngine {
     XrSetting setting;
@@ -28,7 +27,7 @@ struct XrEngine {
 size_t xr_engine_page_bytes(const XrModel *model) {
     XrBackend *b = model->backend;
     const XrConfig *c = &model->config;
-    return b->kv_page_bytes(b, b->activations, (int)c->kv_heads, (int)c->head_dim) *
+    return b->kv_page_bytes(b, model->activations, (int)c->kv_heads, (int)c->head_dim) *
            (size_t)c->layers;
 }
 
@@ -39,7 +38,7 @@ static int64_t settle(XrEngineConfig *config, const XrModel *model) {
     config->max_batch_tokens = XR_MAX(config->max_batch_tokens, config->max_sequences);
     int64_t pages = xr_pages_for(model->config.max_positions) * config->max_sequences;
     size_t bytes = config->cache_bytes;
-    if (bytes == 0) bytes = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 4;
+    if (bytes == 0) bytes = model->backend->memory(model->backend) / 4;
     pages = XR_MIN(pages, (int64_t)(bytes / xr_engine_page_bytes(model)));
     return XR_MIN(pages, INT32_MAX / XR_KV_PAGE);
 }

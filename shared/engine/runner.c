@@ -34,7 +34,8 @@ static bool make(XrRunner *runner, XrTensor *t, XrDType dtype, int64_t d0, int64
 static bool make_cache(XrRunner *runner, int32_t pages, XrError *err) {
     XrBackend *b = runner->model->backend;
     const XrConfig *c = &runner->model->config;
-    size_t page = b->kv_page_bytes(b, b->activations, (int)c->kv_heads, (int)c->head_dim), bytes;
+    XrDType dtype = runner->model->activations;
+    size_t page = b->kv_page_bytes(b, dtype, (int)c->kv_heads, (int)c->head_dim), bytes;
     if (!xr_mul_size(page, (size_t)pages, &bytes)) bytes = SIZE_MAX;
     runner->caches = xr_calloc((size_t)c->layers, sizeof *runner->caches);
     for (int64_t i = 0; i < c->layers; i++) {
@@ -42,7 +43,7 @@ static bool make_cache(XrRunner *runner, int32_t pages, XrError *err) {
         *cache = (XrKvCache){.pages = pages,
                              .kv_heads = (int)c->kv_heads,
                              .head_dim = (int)c->head_dim,
-                             .dtype = b->activations};
+                             .dtype = dtype};
         cache->data = b->alloc(b, bytes, "the cache of keys and values", err);
         if (!cache->data) return false;
     }
@@ -66,7 +67,7 @@ static bool make_buffers(XrRunner *runner, XrError *err) {
            make(runner, &runner->from, XR_I32, sequences, 0, err) &&
            make(runner, &runner->to, XR_I32, sequences, 0, err) &&
            make(runner, &runner->rows, XR_I32, MOST_DRAWS, 0, err) &&
-           make(runner, &runner->hidden, XR_F32, MOST_DRAWS, c->hidden, err) &&
+           make(runner, &runner->hidden, runner->model->activations, MOST_DRAWS, c->hidden, err) &&
            make(runner, &runner->logits, XR_F32, MOST_DRAWS, c->vocab, err) &&
            make(runner, &runner->tokens, XR_I32, MOST_DRAWS, 0, err) &&
            make(runner, &runner->logprob, XR_F32, MOST_DRAWS, 0, err) &&
@@ -201,7 +202,8 @@ static bool put_pictures(XrRunner *runner, const XrChunk *chunks, int count, XrL
         if (run == 0) continue;
         XR_REQUIRE(job->images.data, "a picture was not embedded before its tokens were run");
         if (!runner->images.data &&
-            !(make(runner, &runner->images, XR_F32, runner->capacity, hidden, err) &&
+            !(make(runner, &runner->images, runner->model->activations, runner->capacity, hidden,
+                   err) &&
               make(runner, &runner->image_rows, XR_I32, runner->capacity, 0, err))) {
             return false;
         }

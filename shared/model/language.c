@@ -39,8 +39,8 @@ bool xr_language_workspace_create(XrLanguageWorkspace **out, const XrModel *mode
                                   XrKeep keep, XrError *err) {
     XrLanguageWorkspace *ws = xr_calloc(1, sizeof *ws);
     size_t layers = (size_t)model->config.layers;
-    *ws =
-        (XrLanguageWorkspace){.model = model, .capacity = capacity, .dtype = XR_F32, .keep = keep};
+    *ws = (XrLanguageWorkspace){
+        .model = model, .capacity = capacity, .dtype = model->activations, .keep = keep};
     ws->layers = xr_calloc(layers, sizeof *ws->layers);
     ws->weights = xr_calloc(layers, sizeof *ws->weights);
     for (size_t i = 0; i < layers; i++) ws->weights[i] = xr_layer_weights(model, (int64_t)i);

@@ -38,6 +38,12 @@ static bool place(XrModel *model, int index, XrWeightType type, XrError *err) {
     return true;
 }
 
+static XrDType activations_of(const XrModel *model, XrWeightType type) {
+    bool wide =
+        type == XR_WEIGHTS_F32 || (type == XR_WEIGHTS_AS_STORED && model->weights.dtype == XR_F32);
+    return wide ? XR_F32 : model->backend->activations;
+}
+
 // inv_freq[i] = base^(-2i / rotated), restarting at i = 0 wherever `restart` holds (the vision
 // tower gives each axis frequencies of its own), axis[i] by the sections.
 static bool make_rotary(XrModel *model, XrRotary *out, double base, int64_t rotated, int axes,
@@ -88,6 +94,7 @@ bool xr_model_open(XrModel **out, XrBackend *backend, const char *folder, XrWeig
               xr_weights_open(&model->weights, folder, &model->config, err) &&
               (!check_finite || xr_weights_check_finite(&model->weights, backend->threads, err));
     if (ok) {
+        model->activations = activations_of(model, type);
         model->table = xr_parameters(&model->config);
         model->parameters = xr_calloc((size_t)model->table.count, sizeof *model->parameters);
         model->owned = xr_calloc((size_t)model->table.count, sizeof *model->owned);

@@ -25,6 +25,9 @@ typedef struct XrModel {
     XrBackend *backend; // not owned
     char *folder;
     XrConfig config;
+    // What activations and caches are made in: bf16 where the backend computes in that and the
+    // weights are not f32, else f32.
+    XrDType activations;
     XrParameterTable table;
     XrTensor *parameters; // table.count, in the backend's memory
     bool *owned;          // which of them are copies of what the files hold

@@ -37,23 +37,25 @@ static void place_ends(XrVisionPass *p, XrArena *arena) {
     const XrVisionConfig *v = &p->model->config.vision;
     int64_t patches = p->plan.patches, cells = p->plan.cells;
     size_t mark = arena->used;
-    p->pixels = xr_arena_2d(arena, XR_F32, patches, patch_values(v));
-    p->raster = xr_arena_2d(arena, XR_F32, patches, v->hidden);
+    XrDType dtype = p->model->activations;
+    p->pixels = xr_arena_2d(arena, dtype, patches, patch_values(v));
+    p->raster = xr_arena_2d(arena, dtype, patches, v->hidden);
     if (!p->keep) arena->used = mark;
-    p->wide = xr_arena_2d(arena, XR_F32, cells, cell_width(v));
-    p->active = p->keep ? xr_arena_2d(arena, XR_F32, cells, cell_width(v)) : p->wide;
-    p->merged = xr_arena_2d(arena, XR_F32, cells, v->out_hidden);
-    p->result = xr_arena_2d(arena, XR_F32, cells, v->out_hidden);
+    p->wide = xr_arena_2d(arena, dtype, cells, cell_width(v));
+    p->active = p->keep ? xr_arena_2d(arena, dtype, cells, cell_width(v)) : p->wide;
+    p->merged = xr_arena_2d(arena, dtype, cells, v->out_hidden);
+    p->result = xr_arena_2d(arena, dtype, cells, v->out_hidden);
 }
 
 static void place_backward(XrVisionPass *p, XrArena *arena, const XrBlockShape *shape) {
     const XrVisionConfig *v = &p->model->config.vision;
+    XrDType dtype = p->model->activations;
     p->rstd = xr_arena_1d(arena, XR_F32, p->plan.patches);
-    p->out = xr_arena_2d(arena, XR_F32, p->plan.patches, v->hidden);
-    p->norm = xr_arena_2d(arena, XR_F32, p->plan.patches, v->hidden);
-    p->dwide = xr_arena_2d(arena, XR_F32, p->plan.cells, cell_width(v));
-    p->dmerged = xr_arena_2d(arena, XR_F32, p->plan.cells, v->out_hidden);
-    xr_block_grads_place(&p->grads, arena, shape, p->plan.patches, XR_F32);
+    p->out = xr_arena_2d(arena, dtype, p->plan.patches, v->hidden);
+    p->norm = xr_arena_2d(arena, dtype, p->plan.patches, v->hidden);
+    p->dwide = xr_arena_2d(arena, dtype, p->plan.cells, cell_width(v));
+    p->dmerged = xr_arena_2d(arena, dtype, p->plan.cells, v->out_hidden);
+    xr_block_grads_place(&p->grads, arena, shape, p->plan.patches, dtype);
 }
 
 static void layout(void *context, XrArena *arena) {
@@ -69,7 +71,7 @@ static void layout(void *context, XrArena *arena) {
     p->frames = xr_arena_1d(arena, XR_I32, p->plan.frame_count + 1);
     for (int64_t i = 0; i < v->blocks; i++) {
         if (i == 0 || p->keep) {
-            xr_block_place(&p->blocks[i], arena, &shape, patches, XR_F32, p->keep);
+            xr_block_place(&p->blocks[i], arena, &shape, patches, p->model->activations, p->keep);
         } else {
             p->blocks[i] = p->blocks[0];
         }
@@ -82,7 +84,7 @@ static void layout(void *context, XrArena *arena) {
 
 static void upload_plan(XrVisionPass *p, const float *pixels) {
     XrBackend *b = p->model->backend;
-    xr_upload(b, &p->pixels, pixels);
+    xr_upload_f32(b, &p->pixels, pixels);
     xr_upload(b, &p->order, p->plan.order);
     xr_upload(b, &p->positions, p->plan.positions);
     xr_upload(b, &p->windows, p->plan.windows);
@@ -242,7 +244,8 @@ bool xr_vision_forward(const XrModel *model, XrTensor *out, const float *pixels,
     if (!xr_vision_begin(&pass, model, pixels, grids, grid_count, false, observer, err))
         return false;
     XrBackend *b = model->backend;
-    bool ok = xr_tensor_alloc(b, out, XR_F32, 2, pass->result.shape, "picture embeddings", err);
+    bool ok = xr_tensor_alloc(b, out, pass->result.dtype, 2, pass->result.shape,
+                              "picture embeddings", err);
     if (ok) b->copy(b, out->data, pass->result.data, xr_nbytes(out));
     xr_vision_end(pass);
     return ok;

@@ -23,7 +23,7 @@ XrTensor xr_vision_result(const XrVisionPass *pass);
 void xr_vision_backward(XrVisionPass *pass, const XrTensor *dresult, const XrGradients *gradients);
 void xr_vision_end(XrVisionPass *pass);
 
-// The result alone, as a new f32 tensor [cells, out_hidden]; free it with xr_tensor_free.
+// The result alone, as a new tensor [cells, out_hidden]; free it with xr_tensor_free.
 bool xr_vision_forward(const XrModel *model, XrTensor *out, const float *pixels,
                        const XrImageGrid *grids, int grid_count, const XrObserver *observer,
                        XrError *err);

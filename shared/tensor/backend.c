@@ -1,5 +1,10 @@
 #include "shared/tensor/backend.h"
 
+#include "shared/base/memory.h"
+#include "shared/tensor/convert.h"
+
+#include <stdlib.h>
+
 void xr_backend_free(XrBackend *b) {
     if (b) b->destroy(b);
 }
@@ -24,4 +29,26 @@ void xr_upload(XrBackend *b, const XrTensor *to, const void *host) {
 void xr_download(XrBackend *b, void *host, const XrTensor *from) {
     XR_REQUIRE(xr_is_contiguous(from), "download of a strided %s", xr_shape_text(from));
     b->download(b, host, from->data, xr_nbytes(from));
+}
+
+void xr_upload_f32(XrBackend *b, const XrTensor *to, const float *host) {
+    if (to->dtype == XR_F32) {
+        xr_upload(b, to, host);
+        return;
+    }
+    void *narrow = xr_malloc(xr_nbytes(to));
+    xr_convert_parallel(b->threads, narrow, to->dtype, host, XR_F32, xr_numel(to));
+    xr_upload(b, to, narrow);
+    free(narrow);
+}
+
+void xr_download_f32(XrBackend *b, float *host, const XrTensor *from) {
+    if (from->dtype == XR_F32) {
+        xr_download(b, host, from);
+        return;
+    }
+    void *narrow = xr_malloc(xr_nbytes(from));
+    xr_download(b, narrow, from);
+    xr_convert_parallel(b->threads, host, XR_F32, narrow, from->dtype, xr_numel(from));
+    free(narrow);
 }

@@ -13,7 +13,7 @@ extern "C" {
 struct XrBackend {
     const char *name; // "cpu", "cuda"
     const XrOps *ops;
-    XrDType activations; // what a model's activations and caches are made in: f32 or bf16
+    XrDType activations; // the narrowest type that activations and caches can have: f32 or bf16
     XrThreads *threads;  // host threads, for what is computed on the host
 
     // Memory, 64-byte aligned, uninitialised; NULL and an error that names `what` when there is
@@ -22,6 +22,8 @@ struct XrBackend {
     void (*free)(XrBackend *b, void *memory);
     void (*upload)(XrBackend *b, void *to, const void *host, size_t bytes);
     void (*download)(XrBackend *b, void *host, const void *from, size_t bytes);
+    // Bytes by which a cache may be sized: all of the host's, what is free of a GPU's.
+    size_t (*memory)(XrBackend *b);
     void (*zero)(XrBackend *b, void *memory, size_t bytes);
     void (*copy)(XrBackend *b, void *to, const void *from, size_t bytes);
     // Makes read-only host memory (a mapped file) usable as operand; returns the backend's address
@@ -54,9 +56,12 @@ void xr_backend_free(XrBackend *b);
 bool xr_tensor_alloc(XrBackend *b, XrTensor *out, XrDType dtype, int ndim, const int64_t *shape,
                      const char *what, XrError *err);
 void xr_tensor_free(XrBackend *b, XrTensor *t);
-// Whole contiguous tensors from and to host memory.
+// Whole contiguous tensors from and to host memory; `_f32`: of floats on the host, whatever the
+// tensor's type (f32, bf16 or f16).
 void xr_upload(XrBackend *b, const XrTensor *to, const void *host);
 void xr_download(XrBackend *b, void *host, const XrTensor *from);
+void xr_upload_f32(XrBackend *b, const XrTensor *to, const float *host);
+void xr_download_f32(XrBackend *b, float *host, const XrTensor *from);
 
 #ifdef __cplusplus
 }

@@ -54,7 +54,7 @@ static bool heads_fit(XrHeads h) {
 void xr_linear(XrBackend *b, const XrTensor *y, const XrTensor *x, const XrTensor *w,
                const XrTensor *bias) {
     bool ok = is_weight(w, y->shape[1], x->shape[1]) &&
-              is_activation(y, x->shape[0], w->shape[0], x->dtype) &&
+              is_activation(y, x->shape[0], w->shape[0], y->dtype == XR_F32 ? XR_F32 : x->dtype) &&
               is_activation(x, x->shape[0], w->shape[1], x->dtype) &&
               (!bias || is_vector(bias, w->shape[0]));
     CHECK(ok, "y %s, x %s, w %s, bias %s", xr_shape_text(y), xr_shape_text(x), xr_shape_text(w),

@@ -96,7 +96,7 @@ enum {
 
 // X(name, (parameters), (arguments)) for every operation. `b` is the backend.
 #define XR_OPS(X)                                                                                  \
-    /* y[T,N] = x[T,K] w[N,K]^T + bias[N]; bias may be NULL. */                                    \
+    /* y[T,N] = x[T,K] w[N,K]^T + bias[N]; bias may be NULL. y may be f32 where x is bf16. */      \
     X(linear, (const XrTensor *y, const XrTensor *x, const XrTensor *w, const XrTensor *bias),     \
       (y, x, w, bias))                                                                             \
     /* dx[T,K] = dy[T,N] w[N,K], or += where `accumulate` (several layers read one x). */          \

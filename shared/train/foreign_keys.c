@@ -10,9 +10,9 @@ typedef struct ForeignKey {
 
 static const ForeignKey KEYS[] = {
     // transformers
-    {"bf16", "the CPU trains in f32; \"dtype\" is the type of weights that are not trained, "
+    {"bf16", "training is in f32; \"dtype\" is the type of weights that are not trained, "
              "\"save_dtype\" that of model/"},
-    {"fp16", "the CPU trains in f32; \"dtype\" is the type of weights that are not trained, "
+    {"fp16", "training is in f32; \"dtype\" is the type of weights that are not trained, "
              "\"save_dtype\" that of model/"},
     {"torch_dtype", "use \"dtype\""},
     {"optim", "the optimiser is always AdamW"},
@@ -26,7 +26,7 @@ static const ForeignKey KEYS[] = {
     {"resume_from_checkpoint", "use the option --resume"},
     {"report_to", "metrics.jsonl has everything, and xreasoner report draws it"},
     {"gradient_checkpointing_kwargs", "\"gradient_checkpointing\" has no settings"},
-    {"tf32", "the CPU trains in f32"},
+    {"tf32", "products are in f32 without TF32"},
     {"disable_dropout", "the model has no dropout"},
     // TRL, sft
     {"max_seq_length", "use \"max_length\""},

@@ -415,6 +415,7 @@ static bool open_policies(Grpo *s, XrError *err) {
                        XR_WEIGHTS_AS_STORED, false, err)) {
         return false;
     }
+    s->reference_model->activations = s->chat_model->model->activations;
     s->reference = (XrTrainState){.model = s->reference_model, .comm = s->options->comm};
     s->reference_policy = xr_policy_create(&s->reference, c, XR_KEEP_NOTHING);
     return true;

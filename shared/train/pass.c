@@ -8,6 +8,7 @@
 static bool alloc_rows(XrTrainPass *p, int64_t capacity, XrError *err) {
     XrBackend *b = p->state->model->backend;
     int64_t wide[2] = {capacity, p->state->model->config.hidden};
+    XrDType dtype = p->state->model->activations;
     static const char what[] = "a training pass";
     return xr_tensor_alloc(b, &p->inner.index, XR_I32, 1, &capacity, what, err) &&
            xr_tensor_alloc(b, &p->inner.targets, XR_I32, 1, &capacity, what, err) &&
@@ -16,9 +17,9 @@ static bool alloc_rows(XrTrainPass *p, int64_t capacity, XrError *err) {
            xr_tensor_alloc(b, &p->inner.best, XR_I32, 1, &capacity, what, err) &&
            xr_tensor_alloc(b, &p->inner.lse, XR_F32, 1, &capacity, what, err) &&
            xr_tensor_alloc(b, &p->inner.dlogprob, XR_F32, 1, &capacity, what, err) &&
-           xr_tensor_alloc(b, &p->inner.hidden, XR_F32, 2, wide, what, err) &&
-           xr_tensor_alloc(b, &p->inner.dselected, XR_F32, 2, wide, what, err) &&
-           xr_tensor_alloc(b, &p->inner.dhidden, XR_F32, 2, wide, what, err);
+           xr_tensor_alloc(b, &p->inner.hidden, dtype, 2, wide, what, err) &&
+           xr_tensor_alloc(b, &p->inner.dselected, dtype, 2, wide, what, err) &&
+           xr_tensor_alloc(b, &p->inner.dhidden, dtype, 2, wide, what, err);
 }
 
 bool xr_train_pass_create(XrTrainPass *out, XrTrainState *state, int64_t capacity, XrKeep keep,
@@ -175,8 +176,8 @@ bool xr_train_pass_backward(XrTrainPass *p, XrError *err) {
     XrBackend *b = model->backend;
     const XrLanguageInput *input = &p->inner.batch.input;
     XrTensor dimages = {0};
-    if (p->inner.vision && !xr_tensor_alloc(b, &dimages, XR_F32, 2, p->inner.images.shape,
-                                            "gradients of pictures", err)) {
+    if (p->inner.vision && !xr_tensor_alloc(b, &dimages, p->inner.images.dtype, 2,
+                                            p->inner.images.shape, "gradients of pictures", err)) {
         return false;
     }
     XrTensor index = xr_rows(&p->inner.index, 0, p->rows);

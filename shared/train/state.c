@@ -99,6 +99,7 @@ static bool take_parameter(XrTrainState *s, int index, XrError *err) {
 bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool vision,
                            XrError *err) {
     XrBackend *b = model->backend;
+    model->activations = XR_F32; // as the weights will be
     *out = (XrTrainState){.model = model, .comm = comm};
     out->trained = xr_calloc((size_t)model->table.count, sizeof *out->trained);
     for (int i = 0; i < model->table.count; i++) {
