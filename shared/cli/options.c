@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A number below its least value stands for "not given", which the option's help explains.
 static const char *default_text(const XrOption *o, char *text, size_t room) {
     text[0] = '\0';
     if (o->kind == XR_OPT_INT) {
-        snprintf(text, room, " (default %lld)", (long long)*(int64_t *)o->value);
+        int64_t value = *(int64_t *)o->value;
+        if (o->least < o->most && (double)value < o->least) return text;
+        snprintf(text, room, " (default %lld)", (long long)value);
     } else if (o->kind == XR_OPT_DOUBLE && !isnan(*(double *)o->value)) {
         snprintf(text, room, " (default %g)", *(double *)o->value);
     } else if (o->kind == XR_OPT_TEXT && *(const char **)o->value) {
