@@ -2,7 +2,6 @@
 // and the table of operations.
 #include "cuda/cuda.h"
 
-#include "cuda/absent.h"
 #include "cuda/divergence.h"
 
 #include <stdio.h>
@@ -244,14 +243,7 @@ bool xr_cuda_is_wide(const XrTensor *t) {
 
 // ---- the table ----
 
-#define DEFINE_ABSENT(name, parameters, arguments)                                                 \
-    [[maybe_unused]] static void absent_##name(XrBackend *b, XR_UNWRAP parameters) {               \
-        XR_BUG("%s has no CUDA implementation yet (cuda/absent.h)", #name);                        \
-    }
-XR_OPS(DEFINE_ABSENT)
-
-#define TABLE_ENTRY(name, parameters, arguments)                                                   \
-    XR_CUDA_IF_ABSENT(name, absent_##name, xr_cuda_##name),
+#define TABLE_ENTRY(name, parameters, arguments) xr_cuda_##name,
 static const XrOps CUDA_OPS = {XR_OPS(TABLE_ENTRY)};
 
 // ---- life ----
@@ -384,11 +376,4 @@ extern "C" const char *xr_cuda_build(void) {
     snprintf(text, sizeof text, "runtime %d.%d", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     return text;
 #endif
-}
-
-extern "C" bool xr_cuda_has(const char *operation) {
-#define HAS_ENTRY(name, parameters, arguments)                                                     \
-    if (strcmp(operation, #name) == 0) return !XR_CUDA_IS_ABSENT(name);
-    XR_OPS(HAS_ENTRY)
-    return false;
 }

@@ -9,8 +9,7 @@
 #include "shared/base/memory.h" // defines: XR_MIN, XR_MAX
 #include "shared/tensor/backend.h"
 
-// Every operation of the table is xr_cuda_NAME in the file of its family, but for those that
-// cuda/absent.h names.
+// Every operation of the table is xr_cuda_NAME in the file of its family.
 #define XR_DECLARE_CUDA_OP(name, parameters, arguments)                                            \
     extern "C" void xr_cuda_##name(XrBackend *b, XR_UNWRAP parameters);
 XR_OPS(XR_DECLARE_CUDA_OP)

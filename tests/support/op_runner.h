@@ -13,8 +13,8 @@ typedef struct XrTestBackend {
     bool other;         // than the CPU, which it is compared with
     bool checked;       // every access of its kernels is checked, which takes long
     int instances;
-    XrBackend *(*instance)(int i);            // made once, kept
-    const char *(*missing)(const char *name); // why it cannot run an operation, or NULL
+    XrBackend *(*instance)(int i); // made once, kept
+    const char *(*missing)(void);  // why it cannot run, or NULL
 } XrTestBackend;
 
 extern const XrTestBackend XR_TEST_BACKENDS[]; // ends with name NULL
