@@ -13,18 +13,6 @@ XR_DEVICE XrKeyView<XrHeadRows<T>> xr_keys_of(const BatchKeys<T> &keys, const Xr
             work.tokens};
 }
 
-template <typename T, int C>
-static void attend(XrBackend *b, const XrAttend<T> &a, const BatchKeys<T> &keys, int64_t tokens) {
-    constexpr int blocks = XrAttentionTile<T>::blocks, rows = 16 * blocks * XR_ATTENTION_WARPS;
-    constexpr size_t shared = xr_attend_shared<T, C, rows>();
-    auto kernel = xr_attend<T, C, XR_ATTENTION_WARPS, blocks, false, BatchKeys<T>>;
-    xr_allow_shared(kernel, shared);
-    // Each sequence may end in a tile that is not full.
-    int64_t tiles = xr_pieces(tokens * a.group, rows) + a.sequences;
-    XR_LAUNCH(kernel, (unsigned)(tiles * a.kv_heads), 32 * XR_ATTENTION_WARPS, shared,
-              xr_cuda_stream(b), a, keys);
-}
-
 extern "C" void xr_cuda_attention(XrBackend *b, const XrTensor *out, const XrTensor *lse,
                                   const XrTensor *q, const XrTensor *k, const XrTensor *v,
                                   XrSegments segments, XrHeads heads) {
@@ -34,6 +22,6 @@ extern "C" void xr_cuda_attention(XrBackend *b, const XrTensor *out, const XrTen
         a.lse = lse ? (float *)lse->data : NULL;
         a.wide_keys = a.wide_q && xr_cuda_is_wide(k) && xr_cuda_is_wide(v);
         BatchKeys<T> keys = {xr_cuda_rows<const T>(k), xr_cuda_rows<const T>(v)};
-        XR_HEAD_SLICES(heads.head_dim, C, (attend<T, C>(b, a, keys, q->shape[0])));
+        XR_HEAD_SLICES(heads.head_dim, C, (xr_attend_tiles<T, C>(b, a, keys, q->shape[0])));
     });
 }

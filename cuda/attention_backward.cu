@@ -3,6 +3,7 @@
 // tile, so that every sum has one order and no atomics are needed; rows are (token, query head)
 // pairs of a key/value head's group, as in cuda/attention_forward.h.
 #include "cuda/attention_tiles.h"
+#include "cuda/reduce.h"
 
 enum { STEP = 32, DOT_WARPS = 8 }; // rows, or keys, that a block takes at a time
 
@@ -33,8 +34,7 @@ template <typename T> XR_KERNEL(32 * DOT_WARPS) find_dots(Gradient<T> a, int64_t
     for (int d = (int)threadIdx.x % 32; d < a.dim; d += 32) {
         sum = fmaf(xr_to_float(dout[d]), xr_to_float(out[d]), sum);
     }
-#pragma unroll
-    for (int lanes = 16; lanes > 0; lanes /= 2) sum += xr_shuffle_xor(sum, lanes);
+    sum = xr_warp_sum(sum);
     if (threadIdx.x % 32 == 0) a.dot[item] = sum;
 }
 

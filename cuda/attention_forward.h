@@ -310,4 +310,18 @@ XrAttend<T> xr_attend_of(const XrTensor *out, const XrTensor *q, XrSegments quer
     return a;
 }
 
+// Attends with the rows of `tokens` tokens of all sequences that a.least and a.most allow, in tiles
+// of as many rows as a block has warps for.
+template <typename T, int C, typename Keys>
+void xr_attend_tiles(XrBackend *b, const XrAttend<T> &a, const Keys &keys, int64_t tokens) {
+    constexpr int blocks = XrAttentionTile<T>::blocks, rows = 16 * blocks * XR_ATTENTION_WARPS;
+    constexpr size_t shared = xr_attend_shared<T, C, rows>();
+    auto kernel = xr_attend<T, C, XR_ATTENTION_WARPS, blocks, false, Keys>;
+    xr_allow_shared(kernel, shared);
+    // Each sequence may end in a tile that is not full.
+    int64_t tiles = xr_pieces(tokens * a.group, rows) + a.sequences;
+    XR_LAUNCH(kernel, (unsigned)(tiles * a.kv_heads), 32 * XR_ATTENTION_WARPS, shared,
+              xr_cuda_stream(b), a, keys);
+}
+
 #endif

@@ -42,18 +42,6 @@ XR_DEVICE XrKeyView<PageRows<T>> xr_keys_of(const CacheKeys<T> &keys, const XrTi
             length};
 }
 
-template <typename T, int C>
-static void attend_many(XrBackend *b, const XrAttend<T> &a, const CacheKeys<T> &keys,
-                        int64_t tokens) {
-    constexpr int blocks = XrAttentionTile<T>::blocks, rows = 16 * blocks * XR_ATTENTION_WARPS;
-    constexpr size_t shared = xr_attend_shared<T, C, rows>();
-    auto kernel = xr_attend<T, C, XR_ATTENTION_WARPS, blocks, false, CacheKeys<T>>;
-    xr_allow_shared(kernel, shared);
-    int64_t tiles = xr_pieces(tokens * a.group, rows) + a.sequences;
-    XR_LAUNCH(kernel, (unsigned)(tiles * a.kv_heads), 32 * XR_ATTENTION_WARPS, shared,
-              xr_cuda_stream(b), a, keys);
-}
-
 // Joins the tiles of keys of one row: a block a row, a thread an element. Blocks are numbered as
 // those that made the parts, times part_rows.
 template <typename T, int C>
@@ -135,7 +123,7 @@ extern "C" void xr_cuda_attention_paged(XrBackend *b, const XrTensor *out, const
         if (rows > FEW_ROWS) {
             a.least = FEW_ROWS + 1;
             a.most = INT32_MAX;
-            XR_HEAD_SLICES(heads.head_dim, C, (attend_many<T, C>(b, a, keys, q->shape[0])));
+            XR_HEAD_SLICES(heads.head_dim, C, (xr_attend_tiles<T, C>(b, a, keys, q->shape[0])));
         }
     });
 }

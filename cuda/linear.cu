@@ -1,8 +1,8 @@
 // Linear layers and their gradients (formulas: docs/operations.md). cuBLASLt where both operands
 // have one type and lie aligned, with the bias in its epilogue; products of our own
 // (cuda/matmul.cu) otherwise, and everywhere in the batch-invariant mode.
+#include "cuda/columns.h"
 #include "cuda/matmul.h"
-#include "cuda/reduce.h"
 
 #include <string.h>
 
@@ -190,53 +190,24 @@ extern "C" void xr_cuda_linear_backward_input(XrBackend *b, const XrTensor *dx, 
                          dx->row_stride, dx->shape[0], dx->shape[1], dy->shape[1], accumulate});
 }
 
-// Column sums: pieces of PIECE rows by blocks of COLUMNS x LINES threads, then the pieces in order.
-enum { COLUMNS = 32, LINES = 8, PIECE = 256 };
-
-template <typename T>
-XR_KERNEL(COLUMNS *LINES)
-sum_pieces(float *partial, XrRows<const T> dy, int64_t rows, int64_t width) {
-    XR_SHARED(float, line_sums, COLUMNS *LINES);
-    const int64_t column = (int64_t)blockIdx.x * COLUMNS + threadIdx.x;
-    const int64_t begin = (int64_t)blockIdx.y * PIECE, end = min(begin + PIECE, rows);
-    float sum = 0;
-    for (int64_t t = begin + threadIdx.y; t < end && column < width; t += LINES) {
-        sum += xr_to_float(dy.data[t * dy.stride + column]);
+// What row t adds to a bias' gradient.
+template <typename T> struct BiasTerm {
+    XrRows<const T> dy;
+    XR_DEVICE_MEMBER float added_to(float sum, int64_t t, int64_t column) const {
+        return sum + xr_to_float(dy.data[t * dy.stride + column]);
     }
-    line_sums[threadIdx.y * COLUMNS + threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y == 0 && column < width) {
-        for (int line = 1; line < LINES; line++) sum += line_sums[line * COLUMNS + threadIdx.x];
-        partial[(int64_t)blockIdx.y * width + column] = sum;
-    }
-}
-
-XR_KERNEL(128) add_pieces(float *dbias, const float *partial, int64_t pieces, int64_t width) {
-    const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (column >= width) return;
-    float sum = 0;
-    for (int64_t i = 0; i < pieces; i++) sum += partial[i * width + column];
-    dbias[column] += sum;
-}
-
-static void bias_gradient(XrBackend *b, const XrTensor *dbias, const XrTensor *dy) {
-    int64_t rows = dy->shape[0], width = dy->shape[1], pieces = xr_pieces(rows, PIECE);
-    float *partial =
-        (float *)xr_cuda_scratch(b, XR_SCRATCH_PARTIAL, (size_t)(pieces * width) * sizeof *partial);
-    dim3 grid((unsigned)xr_pieces(width, COLUMNS), (unsigned)pieces), block(COLUMNS, LINES);
-    XR_ACTIVATION_TYPES(dy, T, {
-        XR_LAUNCH((sum_pieces<T>), grid, block, 0, xr_cuda_stream(b), partial,
-                  xr_cuda_rows<const T>(dy), rows, width);
-    });
-    XR_LAUNCH(add_pieces, (unsigned)xr_pieces(width, 128), 128, 0, xr_cuda_stream(b),
-              (float *)dbias->data, partial, pieces, width);
-}
+};
 
 extern "C" void xr_cuda_linear_backward_weight(XrBackend *b, const XrTensor *dw,
                                                const XrTensor *dbias, const XrTensor *dy,
                                                const XrTensor *x) {
     if (x->shape[0] == 0) return;
-    if (dbias && dy->shape[1]) bias_gradient(b, dbias, dy);
+    if (dbias && dy->shape[1]) {
+        XR_ACTIVATION_TYPES(dy, T, {
+            BiasTerm<T> term = {xr_cuda_rows<const T>(dy)};
+            xr_add_column_sums(b, dbias, term, dy->shape[0], dy->shape[1]);
+        });
+    }
     if (dw) {
         multiply(b, XrMatmul{columns_of(dy), columns_of(x), NULL, dw->data, dw->dtype, x->shape[1],
                              dy->shape[1], x->shape[1], x->shape[0], true});

@@ -2,7 +2,7 @@
 // in chunks of 16 bytes, chunk i with thread i mod threads; sums of a thread in the order of its
 // chunks, then over the threads by xr_block_sum. The number of threads depends on the width alone,
 // so that a row's bits depend on nothing but the row.
-#include "cuda/cuda.h"
+#include "cuda/columns.h"
 #include "cuda/reduce.h"
 
 enum { MOST_THREADS = 256 };
@@ -124,54 +124,15 @@ backward_rows(XrRows<T> dx, XrRows<const T> dy, XrRows<const T> dsum, XrRows<con
     }
 }
 
-// dw, in two steps: the sums of pieces of PIECE rows by blocks of COLUMNS x LINES threads, then the
-// sum of the pieces in their order.
-enum { COLUMNS = 32, LINES = 8, PIECE = 256 };
-
-template <typename T>
-XR_KERNEL(COLUMNS *LINES)
-backward_pieces(float *partial, XrRows<const T> dy, XrRows<const T> x, const float *rstd,
-                int64_t rows, int64_t width) {
-    XR_SHARED(float, line_sums, COLUMNS *LINES);
-    const int64_t column = (int64_t)blockIdx.x * COLUMNS + threadIdx.x;
-    const int64_t begin = (int64_t)blockIdx.y * PIECE;
-    const int64_t end = begin + PIECE < rows ? begin + PIECE : rows;
-    float sum = 0;
-    if (column < width) {
-        for (int64_t t = begin + threadIdx.y; t < end; t += LINES) {
-            sum = fmaf(xr_to_float(dy.data[t * dy.stride + column]),
-                       xr_to_float(x.data[t * x.stride + column]) * rstd[t], sum);
-        }
+// What row t adds to dw.
+template <typename T> struct WeightTerm {
+    XrRows<const T> dy, x;
+    const float *rstd;
+    XR_DEVICE_MEMBER float added_to(float sum, int64_t t, int64_t column) const {
+        return fmaf(xr_to_float(dy.data[t * dy.stride + column]),
+                    xr_to_float(x.data[t * x.stride + column]) * rstd[t], sum);
     }
-    line_sums[threadIdx.y * COLUMNS + threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y == 0 && column < width) {
-        for (int line = 1; line < LINES; line++) sum += line_sums[line * COLUMNS + threadIdx.x];
-        partial[(int64_t)blockIdx.y * width + column] = sum;
-    }
-}
-
-XR_KERNEL(128) add_pieces(float *dw, const float *partial, int64_t pieces, int64_t width) {
-    const int64_t column = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (column >= width) return;
-    float sum = 0;
-    for (int64_t i = 0; i < pieces; i++) sum += partial[i * width + column];
-    dw[column] += sum;
-}
-
-template <typename T>
-static void weight_gradient(XrBackend *b, const XrTensor *dw, const XrTensor *dy, const XrTensor *x,
-                            const XrTensor *rstd) {
-    int64_t rows = x->shape[0], width = x->shape[1], pieces = xr_pieces(rows, PIECE);
-    float *partial =
-        (float *)xr_cuda_scratch(b, XR_SCRATCH_PARTIAL, (size_t)(pieces * width) * sizeof *partial);
-    dim3 grid((unsigned)xr_pieces(width, COLUMNS), (unsigned)pieces), block(COLUMNS, LINES);
-    XR_LAUNCH((backward_pieces<T>), grid, block, 0, xr_cuda_stream(b), partial,
-              xr_cuda_rows<const T>(dy), xr_cuda_rows<const T>(x), (const float *)rstd->data, rows,
-              width);
-    XR_LAUNCH(add_pieces, (unsigned)xr_pieces(width, 128), 128, 0, xr_cuda_stream(b),
-              (float *)dw->data, partial, pieces, width);
-}
+};
 
 extern "C" void xr_cuda_rmsnorm_backward(XrBackend *b, const XrTensor *dx, const XrTensor *dw,
                                          const XrTensor *dy, const XrTensor *dsum,
@@ -183,7 +144,11 @@ extern "C" void xr_cuda_rmsnorm_backward(XrBackend *b, const XrTensor *dx, const
     bool wide = xr_cuda_is_wide(dx) && xr_cuda_is_wide(dy) && xr_cuda_is_wide(x) &&
                 (!dsum || xr_cuda_is_wide(dsum));
     XR_ACTIVATION_TYPES(x, T, {
-        if (dw) weight_gradient<T>(b, dw, dy, x, rstd);
+        if (dw) {
+            WeightTerm<T> term = {xr_cuda_rows<const T>(dy), xr_cuda_rows<const T>(x),
+                                  (const float *)rstd->data};
+            xr_add_column_sums(b, dw, term, rows, width);
+        }
         XR_WEIGHT_TYPES(w, W, {
             XR_LAUNCH((backward_rows<T, W>), (unsigned)rows, row_threads<T>(width), 0,
                       xr_cuda_stream(b), xr_cuda_rows<T>(dx), xr_cuda_rows<const T>(dy),
