@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # usage: ci/fuzz.sh BUILD_FOLDER SECONDS [JOBS]
-# Runs every fuzz target on a copy of its kept corpus (tests/fuzz/corpus/NAME): those that read files for
-# that long, those that read answers (judge, extract, verify_*) for a quarter of it.
+# Runs every fuzz target on a copy of its kept corpus (tests/fuzz/corpus/NAME) for that long.
 set -euo pipefail
 build=$(cd "$1" && pwd) seconds=$2 jobs=${3:-1}
 scratch=$(mktemp -d)
@@ -11,7 +10,6 @@ fuzz_one() {
   local target=$1 seconds=$2 scratch=$3 name corpus
   name=$(basename "$target")
   corpus=tests/fuzz/corpus/${name#fuzz_}
-  case $name in fuzz_judge | fuzz_extract | fuzz_verify_*) seconds=$(((seconds + 3) / 4)) ;; esac
   mkdir -p "$scratch/$name"
   if [ -d "$corpus" ]; then cp -r "$corpus/." "$scratch/$name/"; fi
   if ! (cd "$scratch" && "$target" -max_total_time="$seconds" -rss_limit_mb=2048 \

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs everything that must hold: the tests in a release build,
 # the tests under AddressSanitizer and UndefinedBehaviorSanitizer, with CUDA's kernels on an emulated GPU
-# that checks every access (docs/cuda.md), a compilation of these kernels by nvcc where there is one, and up
-# to a minute of each fuzz target, built by clang, on its kept corpus. ci/lint.sh, which takes as long again, runs clang-tidy.
+# that checks every access (docs/cuda.md), a compilation of these kernels by nvcc where there is one, and a
+# minute of each fuzz target, built by clang, on its kept corpus. ci/lint.sh, which takes as long again, runs clang-tidy.
 #
 #   ci/test.sh            all of it
 #   ci/test.sh quick      the release build and its tests alone
@@ -37,7 +37,7 @@ else
   section "no nvcc here: kernels are compiled for the emulated GPU alone"
 fi
 
-section "fuzz targets, at most $fuzz_seconds s each"
+section "fuzz targets, $fuzz_seconds s each"
 cmake --preset fuzz >/dev/null
 cmake --build build-fuzz -j "$jobs"
 ci/fuzz.sh build-fuzz "$fuzz_seconds" "$jobs"

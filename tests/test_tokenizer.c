@@ -215,6 +215,17 @@ static void block_text(uint32_t c, XrBuffer *out) {
     }
 }
 
+// Planes 4 to 13 have no characters, 15 and 16 private ones: slow checks of memory take a block of
+// each.
+static bool left_out(uint32_t first) {
+#ifdef __SANITIZE_ADDRESS__
+    return first >= 0x40000 && first % 0x10000;
+#else
+    (void)first;
+    return false;
+#endif
+}
+
 static void check_blocks(const char *tokenizer, const char *blocks, Numbers *numbers) {
     XrTokenizer *t = load(tokenizer);
     XrEncoder *encoder = xr_encoder_create(t);
@@ -223,6 +234,10 @@ static void check_blocks(const char *tokenizer, const char *blocks, Numbers *num
     const cJSON *wanted;
     uint32_t first = 0;
     cJSON_ArrayForEach(wanted, get(get(golden.root, "blocks"), blocks)) {
+        if (left_out(first)) {
+            first += 0x1000;
+            continue;
+        }
         Hash hash = hash_new();
         for (uint32_t c = first; c < first + 0x1000; c++) {
             if (c >= 0xD800 && c < 0xE000) continue;

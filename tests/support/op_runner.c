@@ -377,7 +377,11 @@ static void check_independence(XrOpRun *run, XrBackend *b) {
 
 // ---- gradients ----
 
+#ifdef __SANITIZE_ADDRESS__ // the same doubles, which take ten times as long there
+enum { MOST_DIFFERENCES = 12 };
+#else
 enum { MOST_DIFFERENCES = 48 };
+#endif
 
 // d loss / d value[i] by a central difference, for up to MOST_DIFFERENCES elements.
 static void check_gradient(XrOpRun *run, const XrArg *gradient) {
@@ -449,7 +453,9 @@ static void prepare(XrOpRun *run, const XrOpRow *row) {
         }
     }
     run->test->reference(run);
-    for (int i = 0; i < run->count && run->test->loss; i++) {
+    // The reference is the same for every backend and layout: its derivatives are checked once.
+    bool differences = run->test->loss && !row->backend->other && !(row->variant & XR_STRIDED);
+    for (int i = 0; i < run->count && differences; i++) {
         if (run->args[i].gradient_of) check_gradient(run, &run->args[i]);
     }
     if (run->golden) take_outputs(run);
