@@ -1,5 +1,6 @@
 // xreasoner eval end to end on hand-made items and pictures: what is asked, counted, judged, left
 // out, and that nothing depends on batches, threads or order.
+#include "tests/support/backends.h"
 #include "tests/support/eval.h"
 #include "tests/support/processes.h"
 #include "tests/support/runs.h"
@@ -106,6 +107,22 @@ static void batches_threads_and_order_do_not_matter(void **state) {
     free(many);
     free(back);
 }
+
+#ifdef XR_TEST_MODELS_ON_CUDA
+// Sampled texts, with pictures, by another order of summation: in this many words of a small model
+// no draw is so close to a border that it falls otherwise.
+static void same_answers_on_cuda(void **state) {
+    xr_backend_free(xr_test_backend("cuda")); // skips where there is no GPU
+    char *items = items_file("device.jsonl", false);
+    char *cpu = run("on-cpu", items, ARGUMENTS("dtype=f32", "num_generations=1"));
+    char *cuda =
+        run("on-cuda", items, ARGUMENTS("dtype=f32", "num_generations=1", "--device=cuda"));
+    xr_test_same_answers(cpu, cuda);
+    free(items);
+    free(cpu);
+    free(cuda);
+}
+#endif
 
 // The answers of `mode` in a run that compared equal those of a run of that mode alone, in
 // everything but the key.
@@ -593,6 +610,9 @@ static void refuses(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_threads_and_order_do_not_matter),
+#ifdef XR_TEST_MODELS_ON_CUDA
+        cmocka_unit_test(same_answers_on_cuda),
+#endif
         cmocka_unit_test(forced_exit_beside_none),
         cmocka_unit_test(worked_examples),
         cmocka_unit_test(counts_what_is_left_out),

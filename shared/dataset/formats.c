@@ -1,4 +1,5 @@
 // The formats in which training data is published.
+#include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/dataset/example.h"
 
@@ -177,7 +178,9 @@ static bool conversations_convert(const XrJson *json, const cJSON *row, XrExampl
         xr_chat_add_text(&out->chat, system, strlen(system));
     }
     cJSON_ArrayForEach(turn, turns) {
-        const char *role = role_of(text_of(turn, "from")), *value = text_of(turn, "value");
+        const char *from = text_of(turn, "from"), *value = text_of(turn, "value");
+        XR_REQUIRE(from && value, "a turn of a conversation has lost its text");
+        const char *role = role_of(from);
         char *answer = NULL;
         bool answers = strcmp(role, "assistant") == 0;
         if (answers && !open_thoughts_answer(json, value, &answer, err)) return false;

@@ -138,11 +138,13 @@ static void read_message(XrEndpointReply *out, const XrJson *json, const cJSON *
         reasoning = cJSON_GetObjectItemCaseSensitive(message, names[i]);
     }
     const cJSON *content = cJSON_GetObjectItemCaseSensitive(message, "content");
-    if (cJSON_IsString(reasoning) && *reasoning->valuestring) {
+    const char *thinking = cJSON_GetStringValue(reasoning);
+    if (thinking && *thinking) {
         xr_buffer_text(&out->text, "<think>\n");
         add_text(&out->text, json, reasoning);
         // Without content, thinking has not ended.
-        bool ended = cJSON_IsString(content) && *content->valuestring;
+        const char *answer = cJSON_GetStringValue(content);
+        bool ended = answer && *answer;
         if (ended) xr_buffer_text(&out->text, "\n</think>\n");
     }
     add_text(&out->text, json, content);

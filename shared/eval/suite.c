@@ -79,7 +79,7 @@ static bool keep_line(XrSuite *suite, const XrRows *rows, int64_t row, bool **ke
         loaded |= strcmp(suite->sets[s].benchmark->name, benchmark) == 0;
     }
     XrSuiteRef at = {0};
-    if (ok && (loaded || !benchmark)) { // items of other benchmarks say nothing about these
+    if (ok && id && (loaded || !benchmark)) { // items of other benchmarks say nothing about these
         if (!benchmark && suite->count == 1) benchmark = suite->sets[0].benchmark->name;
         ok = (benchmark && find_any(suite, benchmark, id, &at)) ||
              xr_fail(err, XR_ERR_INPUT, "%s: there is no item \"%s\" of %s", json.name, id,

@@ -123,8 +123,8 @@ static XrLengths lengths_of(const Maker *m, bool tokens) {
     qsort(values, (size_t)out.count, sizeof *values, by_value);
     if (out.count) {
         out.mean = sum / (double)out.count;
-        double low = (double)values[(out.count - 1) / 2], high = (double)values[out.count / 2];
-        out.median = (low + high) / 2;
+        const int64_t *middle = values + (out.count - 1) / 2;
+        out.median = (double)(out.count % 2 ? 2 * middle[0] : middle[0] + middle[1]) / 2;
     }
     free(values);
     return out;
@@ -207,7 +207,7 @@ void xr_tables(XrTables *out, const XrSuite *suite, XrAnswers *answers, bool ans
                XrJudge *judge) {
     qsort(answers->items, (size_t)answers->count, sizeof *answers->items, by_place);
     *out = (XrTables){.items = xr_calloc(2 * (size_t)suite->count + 1, sizeof *out->items)};
-    const XrAnswer **list = xr_malloc(sizeof *list * ((size_t)answers->count + 1));
+    const XrAnswer **list = xr_malloc(sizeof(XrAnswer *) * ((size_t)answers->count + 1));
     for (int s = 0; s < suite->count; s++) {
         bool any = false;
         for (XrAnswerMode mode = XR_MODE_FREE; mode <= XR_MODE_BUDGET; mode++) {

@@ -95,9 +95,12 @@ static void draw_axes(XrBuffer *out, Frame *f) {
                          "<text class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.6g</text>",
                          LEFT, y, WIDTH - RIGHT, LEFT - 6, y + 3.5, value);
     }
-    count = xr_chart_ticks(f->x0, f->x1, 5, &first, &step);
+    xr_chart_ticks(f->x0, f->x1, 5, &first, &step);
     if (step < 1) step = 1;
-    for (double x = ceil(f->x0 / step) * step; x <= f->x1; x += step) {
+    first = ceil(f->x0 / step) * step;
+    count = (int)floor((f->x1 - first) / step) + 1;
+    for (int i = 0; i < count; i++) {
+        double x = first + step * i;
         xr_buffer_format(
             out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.6g</text>",
             at_x(f, x), HEIGHT - 8, x);

@@ -89,9 +89,9 @@ static bool read_optional(XrJson *out, const char *folder, const char *name, XrE
 }
 
 bool xr_run_is_eval(const XrRunData *data) {
-    const cJSON *command =
-        data->config.root ? cJSON_GetObjectItemCaseSensitive(data->config.root, "command") : NULL;
-    return cJSON_IsString(command) && strcmp(command->valuestring, "eval") == 0;
+    const char *command =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(data->config.root, "command"));
+    return command && strcmp(command, "eval") == 0;
 }
 
 static char *last_part(const char *folder) {
