@@ -68,6 +68,20 @@ static void sole_numbers_of_last_sentences(void **state) {
          XR_EXTRACT_CONCLUSION},
         {"So it weighs \342\210\2225 grams there.", "\342\210\2225 grams", XR_EXTRACT_CONCLUSION},
         {"**Ann needs 13.**", "13", XR_EXTRACT_CONCLUSION},
+        {"So there are 4/2 = 2 dots in each group.", "2 dots", XR_EXTRACT_CONCLUSION},
+        {"Thus Ann has 3 x 4 = 12 pears there.", "12 pears", XR_EXTRACT_CONCLUSION},
+        {"So she pays $3 + $4.50 = $7.50 for both of them.", "", XR_EXTRACT_NONE}, // "both"
+        {"So she pays $3 + $4.50 = $7.50 for them.", "$7.50", XR_EXTRACT_CONCLUSION},
+        {"So Ann has 2 × 3 × 4 = 6 × 4 = 24 of them.", "24", XR_EXTRACT_CONCLUSION},
+        {"Since the 4 dots make 2 groups, there are 4/2 = 2 dots in each.", "2 dots",
+         XR_EXTRACT_CONCLUSION},
+        {"We add. Because 5 are gone, 8 apples are there.", "8 apples", XR_EXTRACT_CONCLUSION},
+        {"So Ann has 3 x 4 pears there.", "", XR_EXTRACT_NONE},      // without its result
+        {"So Ann has 12 = 3 x 4 pears there.", "", XR_EXTRACT_NONE}, // backwards
+        {"So Ann has 3 x 4 = 12 of 15 pears.", "", XR_EXTRACT_NONE}, // and another number
+        {"So Ann has 3 x n = 12 pears there.", "", XR_EXTRACT_NONE}, // an equation
+        {"So Ann sees that x = 3 x 4 = 12 there.", "", XR_EXTRACT_NONE},
+        {"Since Ann left, 8 or 9 pears are there.", "", XR_EXTRACT_NONE},
         {"So Ann surely needs 13", "", XR_EXTRACT_NONE},      // may be cut off: 130
         {"We add. Bob finds 13 in it.", "", XR_EXTRACT_NONE}, // in the middle of a paragraph
         {"We add.\nBob finds 13 in it.", "", XR_EXTRACT_NONE},

@@ -113,7 +113,55 @@ static size_t with_unit(XrSpan text, size_t end) {
     return at;
 }
 
-// The sentence's only number; false where there is none, or something that is not one alone.
+static size_t skip_spaces(XrSpan text, size_t at) {
+    while (at < text.bytes && text.data[at] == ' ') at++;
+    return at;
+}
+
+// The bytes of an operator between two numbers, 0 where there is none.
+static size_t operator_at(XrSpan text, size_t at) {
+    static const char *const signs[] = {"+", "-", "*", "/", "−", "×", "÷", "·", "x"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        size_t bytes = strlen(signs[i]);
+        if (at + bytes <= text.bytes && xr_span_is(xr_span_cut(text, at, at + bytes), signs[i])) {
+            return bytes;
+        }
+    }
+    return 0;
+}
+
+// Steps over numbers with operators between them; false where there is none.
+static bool skip_terms(XrSpan text, size_t *at, int *terms, size_t *last) {
+    for (*terms = 0;; ++*terms) {
+        size_t digit = skip_spaces(text, *at);
+        if (digit < text.bytes && text.data[digit] == '$') digit++;
+        if (digit >= text.bytes || !xr_is_digit(text.data[digit])) return false;
+        *last = digit;
+        *at = number_end(text, digit);
+        size_t sign = skip_spaces(text, *at), bytes = operator_at(text, sign);
+        if (!bytes) break;
+        *at = sign + bytes;
+    }
+    ++*terms;
+    return true;
+}
+
+// "3 x 4 = 12", whose first digit stands at `at`: moves it to the first digit of the result.
+static void skip_calculation(XrSpan text, size_t *at) {
+    size_t to = *at, last = to, equals = 0;
+    for (int terms, sides = 1;; sides++) {
+        if (!skip_terms(text, &to, &terms, &last)) return;
+        equals = skip_spaces(text, to);
+        bool more = equals < text.bytes && text.data[equals] == '=';
+        if (!more && (sides == 1 || terms > 1)) return;
+        if (!more) break;
+        to = equals + 1;
+    }
+    *at = last;
+}
+
+// The sentence's only number, which may be the result of a calculation; false where there is none,
+// or something that is not one alone.
 static bool find_number(XrSpan s, XrSpan *out) {
     size_t begin = 0, end = 0;
     for (size_t at = 0; at < s.bytes; at++) {
@@ -122,15 +170,24 @@ static bool find_number(XrSpan s, XrSpan *out) {
         }
         if (!xr_is_digit(s.data[at])) continue;
         if (end) return false;
+        bool named = is_named(s, number_begin(s, at));
+        skip_calculation(s, &at);
         begin = number_begin(s, at);
         end = number_end(s, at);
         bool ordinal = end < s.bytes && xr_is_letter(s.data[end]);
-        if (ordinal || is_named(s, begin)) return false;
+        if (ordinal || named) return false;
         at = end - 1;
     }
     if (!end) return false;
     *out = xr_span_cut(s, begin, with_unit(s, end));
     return true;
+}
+
+// What follows from what: "Since …, there are 3", without the reason.
+static XrSpan without_reason(XrSpan sentence) {
+    if (!is_word_of(sentence, 0, WORDS("since", "because"))) return sentence;
+    size_t comma = xr_span_find_last(sentence, ", ", sentence.bytes);
+    return comma == XR_NOT_FOUND ? sentence : xr_span_cut(sentence, comma + 2, sentence.bytes);
 }
 
 // Whether the line is a paragraph of its own: all of the text, or after a blank line.
@@ -148,8 +205,11 @@ bool xr_find_sole_number(XrSpan text, XrStatement *out) {
     bool listed = first == '-' || first == '#';
     sentence = xr_strip_marks(sentence);
     bool ended = last == '.' || last == '!' || last == '*';
-    if (!ended || listed || !(whole || concludes(sentence)) || says_more(sentence)) return false;
+    XrSpan said = without_reason(sentence);
+    bool follows = said.bytes < sentence.bytes || concludes(sentence);
+    if (!ended || listed || !(whole || follows) || says_more(said)) return false;
     *out = (XrStatement){.begin = (size_t)(sentence.data - text.data)};
+    sentence = said;
     if (!find_number(sentence, &out->value)) return false;
     out->value = xr_strip_marks(out->value);
     return out->value.bytes > 0;
