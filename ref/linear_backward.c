@@ -13,7 +13,8 @@ void xr_cpu_linear_backward_input(XrBackend *b, const XrTensor *dx, const XrTens
                    .depth = w->shape[0],
                    .left = {dy->data, XR_F32, dy->row_stride, false},
                    .right = {w->data, w->dtype, w->shape[1], true},
-                   .add = accumulate};
+                   .add = accumulate,
+                   .chain = true};
     xr_cpu_product(b, &p);
 }
 
@@ -41,7 +42,8 @@ void xr_cpu_linear_backward_weight(XrBackend *b, const XrTensor *dw, const XrTen
                        .depth = x->shape[0],
                        .left = {dy->data, XR_F32, dy->row_stride, true},
                        .right = {x->data, XR_F32, x->row_stride, true},
-                       .add = true};
+                       .add = true,
+                       .chain = true};
         xr_cpu_product(b, &p);
     }
     Columns columns = {dbias, dy};

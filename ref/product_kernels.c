@@ -21,14 +21,20 @@ _Static_assert((int)COLUMNS >= (int)ROWS, "a strip of either operand has at most
 
 // ---- packing ----
 
+enum { WIDEST = 32 }; // lines of a strip in whole squares
+
+XR_INLINE int in_squares(int width) {
+    return (width + SQUARE - 1) / SQUARE * SQUARE;
+}
+
 // SQUARE lines, XR_LANES steps of each; zeros past the last line and step.
 XR_INLINE void load_lines(float stage[SQUARE][XR_LANES], const XrPack *p, int64_t line, int64_t k,
-                          int64_t lines, XrDType type) {
+                          XrDType type) {
     int64_t size = type == XR_F32 ? 4 : 2;
     for (int64_t i = 0; i < SQUARE; i++) {
         const char *from = (const char *)p->from + (line + i) * p->stride * size;
         Vec v = {0};
-        if (i < lines) {
+        if (line + i < p->lines) {
             v = k + XR_LANES <= p->depth ? weights(from, k, type)
                                          : last_weights(from, k, p->depth - k, type);
         }
@@ -36,57 +42,81 @@ XR_INLINE void load_lines(float stage[SQUARE][XR_LANES], const XrPack *p, int64_
     }
 }
 
-// The steps of a line are contiguous: XR_LANES steps are one of each part. Few lines are read at a
-// time, since they may lie a power of two apart and share a set of the cache.
+// Lines of a step into a strip. Those up to a whole square are written too where other lines of the
+// strip are going to be written over them.
+XR_INLINE void store_step(float *to, const float *from, int width, bool last) {
+    memcpy(to, from, (size_t)(last ? width : in_squares(width)) * sizeof *to);
+}
+
+// XR_LANES steps of a strip.
+XR_INLINE void pack_group(float *to, const XrPack *p, int64_t line, int64_t k, int width,
+                          XrDType type, bool last) {
+    bool direct =
+        type == XR_F32 && k + XR_LANES <= p->depth && line + in_squares(width) <= p->lines;
+    float steps[XR_LANES][WIDEST]; // where strips are not made of whole squares
+    XR_UNROLL for (int i = 0; i < width; i += SQUARE) {
+        float stage[SQUARE][XR_LANES];
+        const float *from = stage[0];
+        if (direct)
+            from = (const float *)p->from + (line + i) * p->stride + k;
+        else
+            load_lines(stage, p, line + i, k, type);
+        int64_t stride = direct ? p->stride : XR_LANES;
+        XR_UNROLL for (int j = 0; j < XR_LANES; j += SQUARE) {
+            if (width % SQUARE == 0)
+                transpose_square(to + j * p->step + i, p->step, from + j, stride);
+            else
+                transpose_square(&steps[j][i], WIDEST, from + j, stride);
+        }
+    }
+    if (width % SQUARE == 0) return;
+    XR_UNROLL for (int j = 0; j < XR_LANES; j++) {
+        store_step(to + j * p->step, steps[j], width, last);
+    }
+}
+
+// The steps of a line are contiguous. Few lines are read at a time, since they may lie a power of
+// two apart and share a set of the cache.
 XR_INLINE void pack_along(const XrPack *p, int width, XrDType type) {
-    for (int64_t line = 0; line < p->lines; line += width) {
-        XR_UNROLL for (int i = 0; i < width; i += SQUARE) {
-            int64_t lines = XR_MIN(p->lines - line, width) - i;
-            float *to = p->to + line * p->steps + i;
-            for (int64_t step = 0; step < p->steps; step++, to += width) {
-                float stage[SQUARE][XR_LANES], square[SQUARE][SQUARE];
-                load_lines(stage, p, line + i, step * XR_LANES, lines, type);
-                XR_UNROLL for (int part = 0; part < XR_LANES; part += SQUARE) {
-                    transpose_square(square[0], SQUARE, &stage[0][part], XR_LANES);
-                    XR_UNROLL for (int j = 0; j < SQUARE; j++) {
-                        memcpy(to + (part + j) * p->part, square[j],
-                               (size_t)XR_MIN(SQUARE, width - i) * sizeof *to);
-                    }
-                }
-            }
+    for (int64_t s = 0; s < p->strips; s++) {
+        float *to = p->to + s * p->strip;
+        for (int64_t g = 0; g < p->groups; g++, to += p->group) {
+            pack_group(to, p, s * width, g * XR_LANES, width, type, g + 1 == p->groups);
         }
     }
 }
 
 // One step of a strip.
-XR_INLINE void pack_step(float *to, const char *from, int width, XrDType type) {
-    if (type == XR_F32) {
-        memcpy(to, from, (size_t)width * sizeof *to);
+XR_INLINE void pack_step(float *to, const char *from, int width, XrDType type, bool last) {
+    if (width % XR_LANES) {
+        store_step(to, (const float *)(const void *)from, width, last);
         return;
     }
-    int whole = width / XR_LANES * XR_LANES;
-    XR_UNROLL for (int i = 0; i < whole; i += XR_LANES) vec_store(to + i, weights(from, i, type));
-    if (width > whole) {
-        Vec last = last_weights(from, whole, width - whole, type);
-        memcpy(to + whole, &last, (size_t)(width - whole) * sizeof *to);
-    }
+    XR_UNROLL for (int i = 0; i < width; i += XR_LANES) vec_store(to + i, weights(from, i, type));
 }
+
+enum { AHEAD = 12 }; // steps from one that is read to the one to fetch into the cache
 
 // The lines of a step are contiguous.
 XR_INLINE void pack_across(const XrPack *p, int width, XrDType type) {
-    int64_t size = type == XR_F32 ? 4 : 2, whole = p->lines / width * width;
-    for (int64_t k = 0; k < p->steps * XR_LANES; k++) {
+    int64_t size = type == XR_F32 ? 4 : 2;
+    for (int64_t k = 0; k < p->groups * XR_LANES; k++) {
         const char *from = (const char *)p->from + k * p->stride * size;
-        float *to = p->to + k % XR_LANES * p->part + k / XR_LANES * width;
-        for (int64_t line = 0; line < p->lines; line += width, to += p->steps * width) {
+        const char *ahead = k + AHEAD < p->depth ? from + AHEAD * p->stride * size : from;
+        float *to = p->to + k / XR_LANES * p->group + k % XR_LANES * p->step;
+        bool last = k / XR_LANES + 1 == p->groups;
+        int64_t line = 0;
+        for (int64_t s = 0; s < p->strips; s++, line += width, to += p->strip) {
             if (k >= p->depth) {
                 memset(to, 0, (size_t)width * sizeof *to);
-            } else if (line < whole) {
-                pack_step(to, from + line * size, width, type);
+            } else if (line + in_squares(width) <= p->lines) {
+                __builtin_prefetch(ahead + line * size);
+                pack_step(to, from + line * size, width, type, last);
             } else {
-                float last[COLUMNS] = {0};
-                memcpy(last, from + line * size, (size_t)((p->lines - line) * size));
-                pack_step(to, (const char *)last, width, type);
+                float padded[WIDEST] = {0};
+                int64_t lines = XR_MIN(width, p->lines - line);
+                memcpy(padded, from + line * size, (size_t)(lines * size));
+                pack_step(to, (const char *)padded, width, type, last);
             }
         }
     }
@@ -179,8 +209,9 @@ static void finish_part(const XrProductBlock *b, int64_t row, int64_t column, co
 }
 
 // One part of all tiles: while the strip of the right operand stays in the first-level cache, the
-// left one's pass by. `merges` levels of waiting sums are complete with it.
-static void multiply_part(const XrProductBlock *b, int part, int merges) {
+// left one's pass by. `merges` levels of waiting sums are complete with it, or with the last part
+// all of y.
+static void multiply_part(const XrProductBlock *b, int part, int merges, bool complete) {
     float *waiting = b->waiting;
     const float *right = b->right + part * b->right_part;
     for (int64_t column = 0; column < b->columns; column += COLUMNS) {
@@ -189,7 +220,7 @@ static void multiply_part(const XrProductBlock *b, int part, int merges) {
             Tile t = {left, right, waiting, merges};
             Vec acc[ROWS][VECTORS];
             sum_tile(acc, &t, b->steps);
-            if (merges < LEVELS) {
+            if (!complete) {
                 store_whole(waiting + (ptrdiff_t)merges * TILE, COLUMNS, acc);
             } else if (row + ROWS <= b->rows && column + COLUMNS <= b->columns) {
                 finish_whole(b, row, column, acc);
@@ -198,7 +229,7 @@ static void multiply_part(const XrProductBlock *b, int part, int merges) {
                 store_whole(sums, COLUMNS, acc);
                 finish_part(b, row, column, sums);
             }
-            left += ROWS * b->steps;
+            left += b->left_strip;
             waiting += (ptrdiff_t)LEVELS * TILE;
         }
         right += COLUMNS * b->steps;
@@ -207,10 +238,14 @@ static void multiply_part(const XrProductBlock *b, int part, int merges) {
 
 // Parts in the order in which pairs complete: for eight, 0 4 2 6 1 5 3 7.
 static void multiply(const XrProductBlock *b) {
+    if (b->chain) {
+        multiply_part(b, 0, 0, true);
+        return;
+    }
     for (int i = 0; i < XR_LANES; i++) {
         int part = 0;
         for (int bit = 0; bit < LEVELS; bit++) part |= (i >> bit & 1) << (LEVELS - 1 - bit);
-        multiply_part(b, part, __builtin_ctz(~i));
+        multiply_part(b, part, __builtin_ctz(~i), i + 1 == XR_LANES);
     }
 }
 

@@ -1,10 +1,11 @@
 // The inner part of ref/product.h, compiled for each instruction set (ref/isa.h).
 //
-// Every sum over a chunk of the depth has one order: step k goes to the partial sum k % lanes, each
-// of these is one chain of multiply-adds along k, and the partial sums are added in pairs at
-// distance lanes / 2, then half of that, down to 1. That is how ref/linear_kernels.c adds up a row
-// whose vectors lie along the depth. Here vectors lie across the columns, and the steps of one
-// partial sum, which are a part of the packed operands, follow each other.
+// A sum over a chunk of the depth has one of two orders. In lanes: step k goes to the partial sum
+// k % lanes, each of these is one chain of multiply-adds along k, and the partial sums are added in
+// pairs at distance lanes / 2, then half of that, down to 1. That is how ref/linear_kernels.c adds
+// up a row whose vectors lie along the depth. Here vectors lie across the columns, and the steps of
+// one partial sum, which are a part of the packed operands, follow each other. In a chain: one
+// chain of multiply-adds along k, one part.
 #ifndef XR_REF_PRODUCT_KERNELS_H
 #define XR_REF_PRODUCT_KERNELS_H
 
@@ -14,14 +15,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Lines (rows of the left operand, columns' of the right one) packed in strips as wide as a tile:
-// to[part][strip][step][line of the strip]. Past the last line and the last step stand zeros.
+// Lines (rows of the left operand, columns' of the right one) packed in strips as wide as a tile.
+// The lines of a step are contiguous. Past the last line and the last step stand zeros.
 typedef struct XrPack {
     float *to;
     const void *from;     // the first line's first number
     int64_t stride;       // elements from line to line, or from step to step (across)
     int64_t lines, depth; // of `from`
-    int64_t steps, part;  // of a part; floats from one part to the next
+    int64_t strips;       // that are made, perhaps of fewer lines
+    int64_t strip;        // floats from one strip to the next
+    int64_t groups;       // of as many steps as there are lanes...
+    int64_t group, step;  // floats from a group to the next, and from a step to the next in it
 } XrPack;
 
 // y[rows, columns] = or += left right^T (+ bias), of packed operands.
@@ -29,15 +33,17 @@ typedef struct XrProductBlock {
     float *y;
     int64_t y_stride;
     const float *left, *right; // strips of the first part
+    int64_t left_strip;        // floats from one strip of the left operand to the next
     int64_t left_part, right_part;
-    int64_t rows, columns, steps;
-    float *waiting;    // [tiles] partial sums
-    const float *bias; // [columns], or NULL
-    bool first;        // y is written, not added to
+    int64_t rows, columns, steps; // of a part
+    float *waiting;               // [tiles] partial sums
+    const float *bias;            // [columns], or NULL
+    bool first;                   // y is written, not added to
+    bool chain;                   // one part, no partial sums
 } XrProductBlock;
 
 typedef struct XrProductKernels {
-    int lanes;         // parts of an operand
+    int lanes;         // parts of an operand, unless sums are chains
     int rows, columns; // of a tile
     int waiting;       // floats of partial sums a tile
     // By type of the numbers (f32, bf16, f16) and by what is contiguous: the steps of a line, or
