@@ -1,7 +1,8 @@
-// Log-probabilities of given tokens over the vocabulary, and their gradient. Logits exist for a
-// block of MOST_ROWS rows and COLUMNS tokens of the vocabulary at a time, few enough to stay in the
-// second-level cache; each row's softmax is carried along from block to block (cuda/softmax.h, as
-// in Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018).
+// Log-probabilities of given tokens over the vocabulary, and their gradient. Unless the caller
+// keeps the logits they exist for a block of MOST_ROWS rows and COLUMNS tokens of the vocabulary at
+// a time, few enough to stay in the second-level cache; each row's softmax is carried along from
+// block to block (cuda/softmax.h, as in Milakov and Gimelshein, "Online normalizer calculation for
+// softmax", 2018).
 #include "cuda/cuda.h"
 #include "cuda/softmax.h"
 
@@ -33,22 +34,27 @@ XR_DEVICE int64_t first_equal(const float *z, int64_t count, float divisor, floa
     return count;
 }
 
-// Block [first, first + count) of the vocabulary; a warp a row.
+// Block [first, first + count) of the vocabulary, rows `stride` apart; a warp a row. With `keep`
+// the quotients replace the logits.
 XR_KERNEL(WARPS * 32)
-reduce_block(Running *running, const float *z, const int32_t *targets, int64_t rows, int64_t first,
-             int64_t count, int64_t vocabulary, float temperature, bool want_best) {
+reduce_block(Running *running, float *z, int64_t stride, const int32_t *targets, int64_t rows,
+             int64_t first, int64_t count, int64_t vocabulary, float temperature, bool want_best,
+             bool keep) {
     const int64_t row = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
     if (row >= rows) return;
-    const float *own = z + row * count;
+    float *own = z + row * stride;
     const XrSoftmax block = xr_softmax_chunk(own, count, temperature);
     const int64_t best = want_best ? first_equal(own, count, temperature, block.top) : 0;
+    const int64_t column = target_of(targets, row, vocabulary) - first;
+    const float target = column >= 0 && column < count ? own[column] / temperature : 0;
+    xr_sync_warp();
+    for (int64_t i = threadIdx.x % 32; keep && i < count; i += 32) own[i] /= temperature;
     if (threadIdx.x % 32 != 0) return;
     Running r = running[row];
     if (first == 0) r = Running{xr_softmax_none(), 0, 0};
     if (best < count && block.top > r.softmax.top) r.best = (int32_t)(first + best);
     r.softmax = xr_softmax_join(r.softmax, block);
-    const int64_t column = target_of(targets, row, vocabulary) - first;
-    if (column >= 0 && column < count) r.target = own[column] / temperature;
+    if (column >= 0 && column < count) r.target = target;
     running[row] = r;
 }
 
@@ -69,26 +75,38 @@ static float *rows_of(const XrTensor *t, int64_t first) {
     return t ? (float *)t->data + first : NULL;
 }
 
+// Some columns of some rows of logits.
+static XrTensor block_of(const XrTensor *logits, int64_t row, int64_t rows, int64_t column,
+                         int64_t columns) {
+    XrTensor block = xr_rows(logits, row, rows);
+    block.data = (float *)block.data + column;
+    block.shape[1] = columns;
+    return block;
+}
+
 extern "C" void xr_cuda_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entropy,
-                                const XrTensor *best, const XrTensor *lse, const XrTensor *hidden,
-                                const XrTensor *head, const XrTensor *targets, float temperature) {
+                                const XrTensor *best, const XrTensor *lse, const XrTensor *logits,
+                                const XrTensor *hidden, const XrTensor *head,
+                                const XrTensor *targets, float temperature) {
     int64_t rows = hidden->shape[0], vocabulary = head->shape[0];
     int64_t most = XR_MIN(rows, (int64_t)MOST_ROWS), columns = XR_MIN(vocabulary, (int64_t)COLUMNS);
     if (rows == 0) return;
     Running *running = (Running *)xr_cuda_scratch(
-        b, XR_SCRATCH_LOGITS, (size_t)most * (sizeof *running + (size_t)columns * sizeof(float)));
-    float *z = (float *)(running + most);
+        b, XR_SCRATCH_LOGITS,
+        (size_t)most * (sizeof *running + (logits ? 0 : (size_t)columns * sizeof(float))));
     for (int64_t first = 0; first < rows; first += most) {
         int64_t count = XR_MIN(most, rows - first);
         const int32_t *ids = (const int32_t *)targets->data + first;
         XrTensor x = xr_rows(hidden, first, count);
         for (int64_t column = 0; column < vocabulary; column += columns) {
             int64_t some = XR_MIN(columns, vocabulary - column);
-            XrTensor w = xr_rows(head, column, some), y = xr_tensor2(XR_F32, z, count, some);
+            XrTensor w = xr_rows(head, column, some);
+            XrTensor y = xr_tensor2(XR_F32, running + most, count, some);
+            if (logits) y = block_of(logits, first, count, column, some);
             xr_cuda_linear(b, &y, &x, &w, NULL);
             XR_LAUNCH(reduce_block, (unsigned)xr_pieces(count, WARPS), WARPS * 32, 0,
-                      xr_cuda_stream(b), running, z, ids, count, column, some, vocabulary,
-                      temperature, best != NULL);
+                      xr_cuda_stream(b), running, (float *)y.data, y.row_stride, ids, count, column,
+                      some, vocabulary, temperature, best != NULL, logits && temperature != 1);
         }
         XR_LAUNCH(finish, (unsigned)xr_pieces(count, THREADS), THREADS, 0, xr_cuda_stream(b),
                   rows_of(logprob, first), rows_of(entropy, first),
@@ -99,18 +117,19 @@ extern "C" void xr_cuda_logprob(XrBackend *b, const XrTensor *logprob, const XrT
 
 // ---- backward ----
 
-// dz of block [first, first + count) of the vocabulary from its logits; a block a row. dz may be z.
+// dz of block [first, first + count) of the vocabulary from its logits / divisor, rows of z and dz
+// so far apart; a block a row. dz may be z.
 template <typename T>
 XR_KERNEL(THREADS)
-gradient_block(T *dz, const float *z, const float *dlogprob, const float *lse,
-               const int32_t *targets, int64_t first, int64_t count, int64_t vocabulary,
-               float temperature) {
+gradient_block(XrRows<T> dz, const float *z, int64_t stride, const float *dlogprob,
+               const float *lse, const int32_t *targets, int64_t first, int64_t count,
+               int64_t vocabulary, float divisor, float temperature) {
     const int64_t row = blockIdx.x, target = target_of(targets, row, vocabulary);
     const float factor = target < 0 ? 0 : dlogprob[row] / temperature, sum = lse[row];
     for (int64_t i = threadIdx.x; i < count; i += THREADS) {
-        const float p = expf(z[row * count + i] / temperature - sum);
+        const float p = expf(z[row * stride + i] / divisor - sum);
         const float onehot = i == target - first ? 1.0f : 0.0f;
-        xr_assign(dz[row * count + i], target < 0 ? 0.0f : factor * (onehot - p));
+        xr_assign(dz.data[row * dz.stride + i], target < 0 ? 0.0f : factor * (onehot - p));
     }
 }
 
@@ -146,9 +165,9 @@ static Blocks take_blocks(XrBackend *b, const XrTensor *hidden, int64_t vocabula
 
 extern "C" void xr_cuda_logprob_backward(XrBackend *b, const XrTensor *dhidden,
                                          const XrTensor *dhead, const XrTensor *dlogprob,
-                                         const XrTensor *hidden, const XrTensor *head,
-                                         const XrTensor *targets, const XrTensor *lse,
-                                         float temperature) {
+                                         const XrTensor *logits, const XrTensor *hidden,
+                                         const XrTensor *head, const XrTensor *targets,
+                                         const XrTensor *lse, float temperature) {
     int64_t rows = hidden->shape[0], vocabulary = head->shape[0];
     if (rows == 0) return;
     Blocks k = take_blocks(b, hidden, vocabulary);
@@ -161,11 +180,16 @@ extern "C" void xr_cuda_logprob_backward(XrBackend *b, const XrTensor *dhidden,
             int64_t some = XR_MIN(k.columns, vocabulary - column);
             XrTensor w = xr_rows(head, column, some), z = xr_tensor2(XR_F32, k.z, count, some);
             XrTensor dz = xr_tensor2(hidden->dtype, k.dz, count, some);
-            xr_cuda_linear(b, &z, &x, &w, NULL);
+            if (logits)
+                z = block_of(logits, first, count, column, some);
+            else
+                xr_cuda_linear(b, &z, &x, &w, NULL);
+            if (logits && hidden->dtype == XR_F32) dz = z;
             XR_ACTIVATION_TYPES(hidden, T, {
                 XR_LAUNCH((gradient_block<T>), (unsigned)count, THREADS, 0, xr_cuda_stream(b),
-                          (T *)k.dz, k.z, rows_of(dlogprob, first), rows_of(lse, first), ids,
-                          column, some, vocabulary, temperature);
+                          xr_cuda_rows<T>(&dz), (const float *)z.data, z.row_stride,
+                          rows_of(dlogprob, first), rows_of(lse, first), ids, column, some,
+                          vocabulary, logits ? 1 : temperature, temperature);
             });
             xr_cuda_linear_backward_input(b, &dx, &dz, &w, column > 0);
             if (!dhead) continue;

@@ -6,7 +6,7 @@
 #include "shared/base/memory.h"
 
 enum {
-    FEW_ROWS = 16, // up to which weights are used as they lie
+    FEW_ROWS = 32, // up to which weights are used as they lie
     FEW_COLUMNS = 12,
 };
 

@@ -9,9 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-// Bytes of logits: forward, whole rows, the more the less often the head is read; backward, some
-// columns of many rows.
-enum { FORWARD_SCRATCH = 64 << 20, BACKWARD_SCRATCH = 32 << 20 };
+// Bytes of logits: forward, whole rows that nobody keeps, the more the less often the head is read;
+// backward, some columns of many rows, which stay in the third-level cache.
+enum { FORWARD_SCRATCH = 64 << 20, BACKWARD_SCRATCH = 8 << 20 };
 
 typedef struct Rows {
     const XrTensor *logprob, *entropy, *best, *lse, *targets;
@@ -44,69 +44,91 @@ static void reduce_rows(void *context, int64_t begin, int64_t end, int thread) {
 }
 
 void xr_cpu_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entropy,
-                    const XrTensor *best, const XrTensor *lse, const XrTensor *hidden,
-                    const XrTensor *head, const XrTensor *targets, float temperature) {
+                    const XrTensor *best, const XrTensor *lse, const XrTensor *logits,
+                    const XrTensor *hidden, const XrTensor *head, const XrTensor *targets,
+                    float temperature) {
     xr_cpu_require_f32(hidden, "logprob");
     int64_t rows = hidden->shape[0], vocab = head->shape[0];
     if (rows == 0) return;
     int64_t chunk = XR_MAX(1, XR_MIN(rows, FORWARD_SCRATCH / (int64_t)sizeof(float) / vocab));
-    float *logits = xr_cpu_shared_scratch(b, (size_t)(chunk * vocab) * sizeof *logits);
+    if (logits) chunk = rows;
+    float *memory =
+        logits ? logits->data : xr_cpu_shared_scratch(b, (size_t)(chunk * vocab) * sizeof *memory);
     for (int64_t first = 0; first < rows; first += chunk) {
         int64_t count = XR_MIN(chunk, rows - first);
         XrTensor x = xr_rows(hidden, first, count);
-        XrTensor z = xr_tensor2(XR_F32, logits, count, vocab);
+        XrTensor z = xr_tensor2(XR_F32, memory, count, vocab);
         xr_cpu_linear(b, &z, &x, head, NULL);
-        Rows r = {logprob, entropy, best, lse, targets, logits, first, vocab, temperature};
+        Rows r = {logprob, entropy, best, lse, targets, memory, first, vocab, temperature};
         xr_cpu_parallel(b, count, 1, reduce_rows, &r);
     }
 }
 
 typedef struct Gradient {
-    float *dz; // logits in, their gradient out: rows x columns
-    int64_t columns, first_column, vocab;
+    XrTensor dz; // logits in, their gradient out: rows x columns
+    int64_t first_column, vocab;
     const XrTensor *dlogprob, *lse, *targets;
     int64_t first;
-    float temperature;
+    float divisor, temperature; // of the logits here; of the softmax
 } Gradient;
 
 static void gradient_rows(void *context, int64_t begin, int64_t end, int thread) {
     const Gradient *g = context;
     const XrSoftmaxKernels *k = XR_CHOOSE_KERNELS(xr_softmax_kernels);
+    int64_t columns = g->dz.shape[1];
     for (int64_t i = begin; i < end; i++) {
-        float *dz = g->dz + i * g->columns;
+        float *dz = (float *)g->dz.data + i * g->dz.row_stride;
         int64_t row = g->first + i, target = target_of(g->targets, row, g->vocab);
         if (target < 0) {
-            memset(dz, 0, (size_t)g->columns * sizeof *dz);
+            memset(dz, 0, (size_t)columns * sizeof *dz);
             continue;
         }
         float factor = ((const float *)g->dlogprob->data)[row] / g->temperature;
-        k->scaled_softmax(dz, g->columns, g->temperature, ((const float *)g->lse->data)[row],
-                          -factor);
+        k->scaled_softmax(dz, columns, g->divisor, ((const float *)g->lse->data)[row], -factor);
         int64_t column = target - g->first_column;
-        if (column >= 0 && column < g->columns) dz[column] += factor;
+        if (column >= 0 && column < columns) dz[column] += factor;
     }
 }
 
 enum { MOST_ROWS = 1024 };
 
+// Columns [column, column + count) of a matrix.
+static XrTensor columns_of(const XrTensor *t, int64_t column, int64_t count) {
+    XrTensor part = *t;
+    part.data = (float *)t->data + column;
+    part.shape[1] = count;
+    return part;
+}
+
 void xr_cpu_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTensor *dhead,
-                             const XrTensor *dlogprob, const XrTensor *hidden, const XrTensor *head,
-                             const XrTensor *targets, const XrTensor *lse, float temperature) {
+                             const XrTensor *dlogprob, const XrTensor *logits,
+                             const XrTensor *hidden, const XrTensor *head, const XrTensor *targets,
+                             const XrTensor *lse, float temperature) {
     xr_cpu_require_f32(hidden, "logprob_backward");
     int64_t rows = hidden->shape[0], vocab = head->shape[0];
     if (rows == 0) return;
     int64_t chunk = XR_MIN(rows, MOST_ROWS);
-    int64_t columns = XR_MIN(vocab, BACKWARD_SCRATCH / (int64_t)sizeof(float) / chunk);
-    float *dz = xr_cpu_shared_scratch(b, (size_t)(chunk * columns) * sizeof *dz);
+    // Whole chunks of dhidden's sums, whose order is then the same for any number of rows.
+    int64_t columns =
+        XR_MIN(vocab, BACKWARD_SCRATCH / (int64_t)sizeof(float) / chunk / 1024 * 1024);
+    float *memory =
+        logits ? NULL : xr_cpu_shared_scratch(b, (size_t)(chunk * columns) * sizeof *memory);
     for (int64_t first = 0; first < rows; first += chunk) {
         int64_t count = XR_MIN(chunk, rows - first);
         XrTensor x = xr_rows(hidden, first, count), dx = xr_rows(dhidden, first, count);
         for (int64_t column = 0; column < vocab; column += columns) {
             int64_t some = XR_MIN(columns, vocab - column);
-            XrTensor w = xr_rows(head, column, some);
-            XrTensor z = xr_tensor2(XR_F32, dz, count, some);
-            xr_cpu_linear(b, &z, &x, &w, NULL);
-            Gradient g = {dz, some, column, vocab, dlogprob, lse, targets, first, temperature};
+            XrTensor w = xr_rows(head, column, some), z;
+            if (logits) {
+                z = xr_rows(logits, first, count);
+                z = columns_of(&z, column, some);
+            } else {
+                z = xr_tensor2(XR_F32, memory, count, some);
+                xr_cpu_linear(b, &z, &x, &w, NULL);
+            }
+            Gradient g = {z,          column,  vocab, dlogprob,
+                          lse,        targets, first, logits ? 1 : temperature,
+                          temperature};
             xr_cpu_parallel(b, count, 1, gradient_rows, &g);
             xr_cpu_linear_backward_input(b, &dx, &z, &w, column > 0);
             if (dhead) {

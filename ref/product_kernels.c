@@ -45,7 +45,29 @@ XR_INLINE void load_lines(float stage[SQUARE][XR_LANES], const XrPack *p, int64_
 // Lines of a step into a strip. Those up to a whole square are written too where other lines of the
 // strip are going to be written over them.
 XR_INLINE void store_step(float *to, const float *from, int width, bool last) {
-    memcpy(to, from, (size_t)(last ? width : in_squares(width)) * sizeof *to);
+    if (last) {
+        memcpy(to, from, (size_t)width * sizeof *to);
+        return;
+    }
+    XR_UNROLL for (int i = 0; i < width; i += SQUARE) { // sizes that a compiler makes moves of
+        memcpy(to + i, from + i, SQUARE * sizeof *to);
+    }
+}
+
+enum { FETCH = 256 }; // bytes along a line from what is read to what to fetch into a cache
+
+// Fetches what comes FETCH bytes later: of the same lines, or of the next strip's.
+XR_INLINE void fetch_lines(const XrPack *p, int64_t line, int64_t k, int width, XrDType type) {
+    int64_t size = type == XR_F32 ? 4 : 2, later = k + FETCH / size;
+    if (later >= p->depth) {
+        line += width;
+        later -= p->depth;
+    }
+    if (later >= p->depth || line + width > p->lines) return;
+    const char *from = (const char *)p->from + (line * p->stride + later) * size;
+    XR_UNROLL for (int i = 0; i < width; i++) {
+        __builtin_prefetch(from + i * p->stride * size, 0, 2);
+    }
 }
 
 // XR_LANES steps of a strip.
@@ -53,6 +75,7 @@ XR_INLINE void pack_group(float *to, const XrPack *p, int64_t line, int64_t k, i
                           XrDType type, bool last) {
     bool direct =
         type == XR_F32 && k + XR_LANES <= p->depth && line + in_squares(width) <= p->lines;
+    fetch_lines(p, line, k, width, type);
     float steps[XR_LANES][WIDEST]; // where strips are not made of whole squares
     XR_UNROLL for (int i = 0; i < width; i += SQUARE) {
         float stage[SQUARE][XR_LANES];
@@ -95,7 +118,7 @@ XR_INLINE void pack_step(float *to, const char *from, int width, XrDType type, b
     XR_UNROLL for (int i = 0; i < width; i += XR_LANES) vec_store(to + i, weights(from, i, type));
 }
 
-enum { AHEAD = 12 }; // steps from one that is read to the one to fetch into the cache
+enum { AHEAD = 40 }; // steps from one that is read to the one to fetch into a cache
 
 // The lines of a step are contiguous.
 XR_INLINE void pack_across(const XrPack *p, int width, XrDType type) {
@@ -110,7 +133,7 @@ XR_INLINE void pack_across(const XrPack *p, int width, XrDType type) {
             if (k >= p->depth) {
                 memset(to, 0, (size_t)width * sizeof *to);
             } else if (line + in_squares(width) <= p->lines) {
-                __builtin_prefetch(ahead + line * size);
+                __builtin_prefetch(ahead + line * size, 0, 2);
                 pack_step(to, from + line * size, width, type, last);
             } else {
                 float padded[WIDEST] = {0};

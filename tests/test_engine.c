@@ -553,8 +553,8 @@ static void trainer_logprobs(const Bench *bench, const XrRequest *r, const XrSam
     XrTensor hidden = xr_language_forward(workspace, &batch.input, NULL);
     XrTensor rows = xr_rows(&hidden, r->prompt_count - 1, s->count);
     xr_upload(b, &targets, s->ids);
-    xr_logprob(b, &logprobs, NULL, NULL, NULL, &rows, xr_model_parameter(bench->model, XR_HEAD, 0),
-               &targets, temperature);
+    xr_logprob(b, &logprobs, NULL, NULL, NULL, NULL, &rows,
+               xr_model_parameter(bench->model, XR_HEAD, 0), &targets, temperature);
     xr_download(b, out, &logprobs);
     xr_tensor_free(b, &targets);
     xr_tensor_free(b, &logprobs);

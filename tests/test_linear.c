@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 // [T, N, K]: around the tiles of few rows by 3 or 4 columns and of 6 or 12 rows by 8 to 32 columns,
-// blocks of 12 and 64 columns and 192 rows, groups of 2,048 rows, and chunks of 1,024 of what is
-// summed over (K; N or T in a gradient).
+// blocks of 12 and 64 columns and 192 rows, groups of 2,048 rows, and chunks of what is summed over
+// (1,024 of K; 256 of N or T in a gradient).
 static const XrShape SHAPES[] = {
     XR_SHAPE(0, 5, 7),      XR_SHAPE(1, 1, 1),      XR_SHAPE(1, 129, 127),
     XR_SHAPE(2, 3, 1025),   XR_SHAPE(5, 31, 33),    XR_SHAPE(12, 33, 32),

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const XrShape SHAPES[] = { // [T, D, V]
     XR_SHAPE(0, 8, 5),
@@ -87,6 +88,9 @@ static void build(XrOpRun *run) {
     XrArg *lse = list(run, "lse", XR_OUT);
     lse->optional = true;
     lse->golden_out = "";
+    XrArg *logits = xr_plain(run, "logits", XR_OUT, XR_F32, n[0], n[2]);
+    logits->optional = logits->by_row = true;
+    logits->golden_out = "";
     xr_activation(run, "hidden", XR_IN, n[0], n[1])->golden_in = "x";
     xr_weight(run, "head", XR_IN, n[2], n[1])->golden_in = "w";
     set_targets(run);
@@ -94,12 +98,15 @@ static void build(XrOpRun *run) {
 
 static void reference(XrOpRun *run) {
     const double *targets = xr_values(run, "targets");
+    int64_t vocabulary = run->shape->n[2];
     for (int64_t t = 0; t < run->shape->n[0]; t++) {
         Row row = row_of(run, t);
         xr_expect(run, "lse")[t] = row.lse;
         xr_expect(run, "entropy")[t] = row.entropy;
         xr_expect(run, "best")[t] = (double)row.best;
         xr_expect(run, "logprob")[t] = targets[t] < 0 ? 0 : row.z[(int64_t)targets[t]] - row.lse;
+        memcpy(xr_expect(run, "logits") + t * vocabulary, row.z,
+               sizeof *row.z * (size_t)vocabulary);
         free(row.z);
     }
     // The entropy and the log-probability are differences of terms of the size of lse.
@@ -110,7 +117,7 @@ static void reference(XrOpRun *run) {
 
 static void call(XrOpRun *run, XrBackend *b) {
     xr_logprob(b, xr_t(run, "logprob"), xr_t(run, "entropy"), xr_t(run, "best"), xr_t(run, "lse"),
-               xr_t(run, "hidden"), xr_t(run, "head"), xr_t(run, "targets"),
+               xr_t(run, "logits"), xr_t(run, "hidden"), xr_t(run, "head"), xr_t(run, "targets"),
                (float)temperature_of(run));
 }
 
@@ -141,6 +148,9 @@ static void back_build(XrOpRun *run) {
     XrArg *dhead = xr_plain(run, "dhead", XR_INOUT, XR_F32, n[2], n[1]);
     dhead->optional = true;
     list(run, "dlogprob", XR_IN);
+    XrArg *logits = xr_plain(run, "logits", XR_CONSUMED, XR_F32, n[0], n[2]);
+    logits->optional = logits->by_row = true;
+    logits->golden_in = "";
     XrArg *hidden = xr_activation(run, "hidden", XR_IN, n[0], n[1]);
     XrArg *head = xr_weight(run, "head", XR_IN, n[2], n[1]);
     set_targets(run);
@@ -154,9 +164,12 @@ static void back_build(XrOpRun *run) {
 }
 
 static void back_derive(XrOpRun *run) {
+    int64_t vocabulary = run->shape->n[2];
     for (int64_t t = 0; t < run->shape->n[0]; t++) {
         Row row = row_of(run, t);
         xr_set(xr_arg(run, "lse"), t, row.lse);
+        XrArg *logits = xr_arg(run, "logits");
+        for (int64_t v = 0; v < vocabulary; v++) xr_set(logits, t * vocabulary + v, row.z[v]);
         free(row.z);
     }
 }
@@ -195,8 +208,8 @@ static double loss(XrOpRun *run) {
 
 static void back_call(XrOpRun *run, XrBackend *b) {
     xr_logprob_backward(b, xr_t(run, "dhidden"), xr_t(run, "dhead"), xr_t(run, "dlogprob"),
-                        xr_t(run, "hidden"), xr_t(run, "head"), xr_t(run, "targets"),
-                        xr_t(run, "lse"), (float)temperature_of(run));
+                        xr_t(run, "logits"), xr_t(run, "hidden"), xr_t(run, "head"),
+                        xr_t(run, "targets"), xr_t(run, "lse"), (float)temperature_of(run));
 }
 
 const XrOpTest xr_op_test_logprob_backward = {.op = "logprob_backward",
@@ -236,7 +249,7 @@ static void same_bits_as_logits(void **state) {
     XrTensor x = xr_tensor2(XR_F32, hidden, T, D), w = xr_tensor2(XR_F32, head, V, D);
     XrTensor lp = xr_tensor1(XR_F32, logprob, T), e = xr_tensor1(XR_F32, entropy, T);
     XrTensor l = xr_tensor1(XR_F32, lse, T), ids = xr_tensor1(XR_I32, targets, T);
-    xr_logprob(xr_test_cpu(3), &lp, &e, NULL, &l, &x, &w, &ids, temperature);
+    xr_logprob(xr_test_cpu(3), &lp, &e, NULL, &l, NULL, &x, &w, &ids, temperature);
     float *z = numbers(V);
     for (int t = 0; t < T; t++) {
         XrTensor row = xr_rows(&x, t, 1), y = xr_tensor2(XR_F32, z, 1, V);
@@ -264,8 +277,8 @@ static void backward_over_many_rows(void **state) {
     XrTensor dx = xr_tensor2(XR_F32, dhidden, T, D), dw = xr_tensor2(XR_F32, dhead, V, D);
     XrTensor l = xr_tensor1(XR_F32, lse, T), ids = xr_tensor1(XR_I32, targets, T);
     XrTensor lp = xr_tensor1(XR_F32, logprob, T), g = xr_tensor1(XR_F32, given, T);
-    xr_logprob(xr_test_cpu(3), &lp, NULL, NULL, &l, &x, &w, &ids, 1);
-    xr_logprob_backward(xr_test_cpu(3), &dx, &dw, &g, &x, &w, &ids, &l, 1);
+    xr_logprob(xr_test_cpu(3), &lp, NULL, NULL, &l, NULL, &x, &w, &ids, 1);
+    xr_logprob_backward(xr_test_cpu(3), &dx, &dw, &g, NULL, &x, &w, &ids, &l, 1);
     for (int d = 0; d < D; d++) {
         double sum = 0;
         for (int v = 0; v < V; v++) sum += (double)dhead[(int64_t)v * D + d];
@@ -275,12 +288,42 @@ static void backward_over_many_rows(void **state) {
         float alone[D];
         XrTensor one = xr_tensor2(XR_F32, alone, 1, D), xt = xr_rows(&x, t, 1);
         XrTensor gt = xr_rows(&g, t, 1), it = xr_rows(&ids, t, 1), lt = xr_rows(&l, t, 1);
-        xr_logprob_backward(xr_test_cpu(1), &one, NULL, &gt, &xt, &w, &it, &lt, 1);
+        xr_logprob_backward(xr_test_cpu(1), &one, NULL, &gt, NULL, &xt, &w, &it, &lt, 1);
         for (int d = 0; d < D; d++) {
             assert_true(fabsf(alone[d] - dhidden[(int64_t)t * D + d]) < 1e-5f);
         }
     }
     void *all[] = {hidden, head, dhidden, dhead, given, lse, logprob, targets};
+    for (size_t i = 0; i < XR_COUNT(all); i++) free(all[i]);
+}
+
+// Logits that were kept give the gradients that logits computed again do, bit for bit.
+static void same_bits_with_logits(void **state) {
+    enum { T = 37, D = 12, V = 9001 };
+    const float temperature = 0.6f;
+    float *hidden = numbers((int64_t)T * D), *head = numbers((int64_t)V * D), *given = numbers(T);
+    float *logits = numbers((int64_t)T * V), lse[2][T], logprob[2][T];
+    int32_t targets[T];
+    for (int t = 0; t < T; t++) targets[t] = t % 5 == 4 ? -1 : (t * 7919) % V;
+    XrTensor x = xr_tensor2(XR_F32, hidden, T, D), w = xr_tensor2(XR_F32, head, V, D);
+    XrTensor z = xr_tensor2(XR_F32, logits, T, V), ids = xr_tensor1(XR_I32, targets, T);
+    XrTensor g = xr_tensor1(XR_F32, given, T);
+    float *dhidden[2], *dhead[2];
+    for (int kept = 0; kept < 2; kept++) {
+        dhidden[kept] = numbers((int64_t)T * D);
+        dhead[kept] = xr_calloc((size_t)V * D, sizeof **dhead);
+        XrTensor dx = xr_tensor2(XR_F32, dhidden[kept], T, D);
+        XrTensor dw = xr_tensor2(XR_F32, dhead[kept], V, D);
+        XrTensor l = xr_tensor1(XR_F32, lse[kept], T), lp = xr_tensor1(XR_F32, logprob[kept], T);
+        XrBackend *b = xr_test_cpu(kept ? 3 : 1);
+        xr_logprob(b, &lp, NULL, NULL, &l, kept ? &z : NULL, &x, &w, &ids, temperature);
+        xr_logprob_backward(b, &dx, &dw, &g, kept ? &z : NULL, &x, &w, &ids, &l, temperature);
+    }
+    assert_memory_equal(logprob[0], logprob[1], sizeof logprob[0]);
+    assert_memory_equal(lse[0], lse[1], sizeof lse[0]);
+    assert_memory_equal(dhidden[0], dhidden[1], sizeof(float) * T * D);
+    assert_memory_equal(dhead[0], dhead[1], sizeof(float) * V * D);
+    void *all[] = {hidden, head, given, logits, dhidden[0], dhidden[1], dhead[0], dhead[1]};
     for (size_t i = 0; i < XR_COUNT(all); i++) free(all[i]);
 }
 
@@ -321,5 +364,6 @@ static const XrOpTest MANY_BACK = {.op = "logprob_backward",
 static const XrOpTest *const TESTS[] = {&xr_op_test_logprob, &MANY, &xr_op_test_logprob_backward,
                                         &MANY_BACK};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_as_logits),
-                cmocka_unit_test(backward_over_many_rows), cmocka_unit_test(reduction_of_hard_rows),
+                cmocka_unit_test(backward_over_many_rows), cmocka_unit_test(same_bits_with_logits),
+                cmocka_unit_test(reduction_of_hard_rows),
                 cmocka_unit_test(exponential_within_two_ulp))

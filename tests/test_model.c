@@ -78,7 +78,7 @@ static void check_logprobs(const XrModel *model, const XrGoldenRequest *r, const
     assert_true(xr_tensor_alloc(b, &logprobs, XR_F32, 1, &count, "logprobs", &err));
     assert_true(xr_tensor_alloc(b, &targets, XR_I32, 1, &count, "targets", &err));
     xr_upload(b, &targets, r->ids + 1);
-    xr_logprob(b, &logprobs, NULL, NULL, NULL, &states, xr_model_parameter(model, XR_HEAD, 0),
+    xr_logprob(b, &logprobs, NULL, NULL, NULL, NULL, &states, xr_model_parameter(model, XR_HEAD, 0),
                &targets, 1.0f);
     compare(c, "logprobs", &logprobs);
     xr_tensor_free(b, &logprobs);

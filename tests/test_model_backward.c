@@ -92,8 +92,8 @@ static double add_request(const XrModel *model, const Run *run, const XrGolden *
     xr_upload(b, &h.dlogprob, dlogprob);
     const XrTensor *head = xr_model_parameter(model, XR_HEAD, 0);
     XrTensor dhead = xr_parameter_gradient(gradients, XR_HEAD, 0);
-    xr_logprob(b, &h.logprob, NULL, NULL, &h.lse, &hidden, head, &h.targets, 1.0f);
-    xr_logprob_backward(b, &h.dhidden, &dhead, &h.dlogprob, &hidden, head, &h.targets, &h.lse,
+    xr_logprob(b, &h.logprob, NULL, NULL, &h.lse, NULL, &hidden, head, &h.targets, 1.0f);
+    xr_logprob_backward(b, &h.dhidden, &dhead, &h.dlogprob, NULL, &hidden, head, &h.targets, &h.lse,
                         1.0f);
     xr_download(b, logprob, &h.logprob);
     double loss = 0;

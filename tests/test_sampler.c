@@ -437,9 +437,9 @@ static void agrees_with_logprob(void **state) {
         }
         xr_linear(b, &tz, &th, &tw, NULL);
         xr_sample(b, &tt, &tl, &ts, &tz, &seen, NULL, params);
-        xr_logprob(b, &ta, &te, NULL, NULL, &th, &tw, &tt, TEMPERATURES[k]);
+        xr_logprob(b, &ta, &te, NULL, NULL, NULL, &th, &tw, &tt, TEMPERATURES[k]);
         assert_memory_equal(scaled, again, sizeof again);
-        xr_logprob(b, &ta, NULL, NULL, NULL, &th, &tw, &tt, 1);
+        xr_logprob(b, &ta, NULL, NULL, NULL, NULL, &th, &tw, &tt, 1);
         assert_memory_equal(logprob, again, sizeof again);
     }
 }

@@ -215,11 +215,12 @@ static void targets_outside(void **state) {
     assert_true(xr_train_pass_create(&pass, &train, 8, XR_KEEP_ALL, &err));
     int32_t ids[] = {1, 2, 3}, rows[] = {0, 1}, targets[] = {2, 400};
     XrTrainSequence sequence = {ids, 3, NULL};
-    assert_false(xr_train_pass_forward(&pass, &sequence, 1, rows, targets, 2, 1, false, &err));
+    XrTrainBatch batch = {&sequence, 1, rows, targets, 2, 1, false};
+    assert_false(xr_train_pass_evaluate(&pass, &batch, &err));
     assert_non_null(strstr(err.message, "token 400"));
     ids[1] = 400;
     targets[1] = 3;
-    assert_false(xr_train_pass_forward(&pass, &sequence, 1, rows, targets, 2, 1, false, &err));
+    assert_false(xr_train_pass_evaluate(&pass, &batch, &err));
     assert_non_null(strstr(err.message, "400"));
     xr_train_pass_free(&pass);
     xr_train_state_free(&train);

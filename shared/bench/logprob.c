@@ -21,15 +21,15 @@ static XrTensor as_list(const XrTensor *t) {
 static void run_forward(void *state) {
     Logprob *l = state;
     XrTensor logprob = as_list(&l->logprob), entropy = as_list(&l->entropy), lse = as_list(&l->lse);
-    xr_logprob(l->b, &logprob, &entropy, NULL, &lse, &l->hidden, &l->head, &l->targets, 1);
+    xr_logprob(l->b, &logprob, &entropy, NULL, &lse, NULL, &l->hidden, &l->head, &l->targets, 1);
     l->b->synchronize(l->b);
 }
 
 static void run_backward(void *state) {
     Logprob *l = state;
     XrTensor dlogprob = as_list(&l->entropy), lse = as_list(&l->lse);
-    xr_logprob_backward(l->b, &l->dhidden, &l->dhead, &dlogprob, &l->hidden, &l->head, &l->targets,
-                        &lse, 1);
+    xr_logprob_backward(l->b, &l->dhidden, &l->dhead, &dlogprob, NULL, &l->hidden, &l->head,
+                        &l->targets, &lse, 1);
     l->b->synchronize(l->b);
 }
 

@@ -148,8 +148,8 @@ static bool add_results(Outputs *o, const XrModel *model, const XrPrompt *prompt
         xr_language_logits(model, &logits, &rows);
         xr_download(b, add_output(o, "logits", XR_F32, 2, shape), &logits);
         xr_upload(b, &targets, prompt->tokens.ids.data + 1);
-        xr_logprob(b, &logprobs, NULL, NULL, NULL, &states, xr_model_parameter(model, XR_HEAD, 0),
-                   &targets, 1.0F);
+        xr_logprob(b, &logprobs, NULL, NULL, NULL, NULL, &states,
+                   xr_model_parameter(model, XR_HEAD, 0), &targets, 1.0F);
         xr_download(b, add_output(o, "logprobs", XR_F32, 1, &pairs), &logprobs);
     }
     xr_tensor_free(b, &logits);

@@ -331,8 +331,9 @@ void xr_runner_score(XrRunner *runner, const XrTensor *hidden, int64_t row, cons
     XrBackend *b = runner->model->backend;
     XrTensor wanted = put(runner, &runner->targets, targets, count);
     XrTensor scores = xr_rows(&runner->scores, 0, count), rows = xr_rows(hidden, row, count);
-    xr_logprob(b, &scores, NULL, NULL, NULL, &rows, xr_model_parameter(runner->model, XR_HEAD, 0),
-               &wanted, temperature == 0 ? 1.0f : temperature);
+    xr_logprob(b, &scores, NULL, NULL, NULL, NULL, &rows,
+               xr_model_parameter(runner->model, XR_HEAD, 0), &wanted,
+               temperature == 0 ? 1.0f : temperature);
     xr_download(b, out, &scores);
 }
 

@@ -32,7 +32,13 @@ static void layout(void *context, XrArena *arena) {
     }
     ws->last_rstd = xr_arena_1d(arena, XR_F32, ws->capacity);
     ws->out = xr_arena_2d(arena, ws->dtype, ws->capacity, c->hidden);
+    size_t mark = arena->used;
     xr_block_grads_place(&ws->grads, arena, &shape, ws->capacity, ws->dtype);
+    size_t end = arena->used;
+    arena->used = mark;
+    int64_t rows = XR_LOGITS_BYTES / (int64_t)sizeof(float) / c->vocab;
+    ws->logits = xr_arena_2d(arena, XR_F32, XR_MAX(1, XR_MIN(rows, ws->capacity)), c->vocab);
+    arena->used = XR_MAX(arena->used, end);
 }
 
 bool xr_language_workspace_create(XrLanguageWorkspace **out, const XrModel *model, int64_t capacity,

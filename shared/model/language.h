@@ -25,6 +25,10 @@ typedef enum XrKeep {
     XR_KEEP_ALL,
 } XrKeep;
 
+// Bytes of logits that exist at a time while gradients are made: the fewer, the more often the head
+// and its gradient are read.
+enum { XR_LOGITS_BYTES = 256 << 20 };
+
 // Memory for batches of up to `capacity` tokens.
 typedef struct XrLanguageWorkspace {
     const XrModel *model;
@@ -39,6 +43,9 @@ typedef struct XrLanguageWorkspace {
     XrBlockActs *layers;     // of each layer; they share what is not kept
     XrBlockWeights *weights; // of each layer
     XrBlockGrads grads;      // unless nothing is kept
+    // f32 [rows, vocab], unless nothing is kept: memory for logits of some of a batch's rows,
+    // shared with `grads`, which a backward pass needs after the head's.
+    XrTensor logits;
 } XrLanguageWorkspace;
 
 bool xr_language_workspace_create(XrLanguageWorkspace **out, const XrModel *model, int64_t capacity,

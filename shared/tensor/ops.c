@@ -276,32 +276,38 @@ void xr_scatter_rows(XrBackend *b, const XrTensor *y, const XrTensor *x, const X
 }
 
 void xr_logprob(XrBackend *b, const XrTensor *logprob, const XrTensor *entropy,
-                const XrTensor *best, const XrTensor *lse, const XrTensor *hidden,
-                const XrTensor *head, const XrTensor *targets, float temperature) {
+                const XrTensor *best, const XrTensor *lse, const XrTensor *logits,
+                const XrTensor *hidden, const XrTensor *head, const XrTensor *targets,
+                float temperature) {
     int64_t rows = hidden->shape[0];
     bool ok = is_activation(hidden, rows, head->shape[1], hidden->dtype) &&
               is_weight(head, head->shape[0], hidden->shape[1]) && is_index(targets, rows) &&
               is_list(logprob, XR_F32, rows) && (!entropy || is_list(entropy, XR_F32, rows)) &&
               (!best || is_index(best, rows)) && (!lse || is_list(lse, XR_F32, rows)) &&
-              temperature > 0;
-    CHECK(ok, "logprob %s, hidden %s, head %s, targets %s, temperature %g", xr_shape_text(logprob),
-          xr_shape_text(hidden), xr_shape_text(head), xr_shape_text(targets), (double)temperature);
-    b->ops->logprob(b, logprob, entropy, best, lse, hidden, head, targets, temperature);
+              (!logits || is_table(logits, XR_F32, rows, head->shape[0])) && temperature > 0;
+    CHECK(ok, "logprob %s, logits %s, hidden %s, head %s, targets %s, temperature %g",
+          xr_shape_text(logprob), xr_shape_text(logits), xr_shape_text(hidden), xr_shape_text(head),
+          xr_shape_text(targets), (double)temperature);
+    b->ops->logprob(b, logprob, entropy, best, lse, logits, hidden, head, targets, temperature);
 }
 
 void xr_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTensor *dhead,
-                         const XrTensor *dlogprob, const XrTensor *hidden, const XrTensor *head,
-                         const XrTensor *targets, const XrTensor *lse, float temperature) {
+                         const XrTensor *dlogprob, const XrTensor *logits, const XrTensor *hidden,
+                         const XrTensor *head, const XrTensor *targets, const XrTensor *lse,
+                         float temperature) {
     int64_t rows = hidden->shape[0], width = hidden->shape[1];
     bool ok = is_activation(hidden, rows, head->shape[1], hidden->dtype) &&
               is_activation(dhidden, rows, width, hidden->dtype) &&
               is_weight(head, head->shape[0], width) && is_index(targets, rows) &&
               (!dhead || is_table(dhead, XR_F32, head->shape[0], width)) &&
+              (!logits || is_table(logits, XR_F32, rows, head->shape[0])) &&
               is_list(dlogprob, XR_F32, rows) && is_list(lse, XR_F32, rows) && temperature > 0;
-    CHECK(ok, "dhidden %s, dhead %s, dlogprob %s, hidden %s, head %s, targets %s",
+    CHECK(ok, "dhidden %s, dhead %s, dlogprob %s, logits %s, hidden %s, head %s, targets %s",
           xr_shape_text(dhidden), xr_shape_text(dhead), xr_shape_text(dlogprob),
-          xr_shape_text(hidden), xr_shape_text(head), xr_shape_text(targets));
-    b->ops->logprob_backward(b, dhidden, dhead, dlogprob, hidden, head, targets, lse, temperature);
+          xr_shape_text(logits), xr_shape_text(hidden), xr_shape_text(head),
+          xr_shape_text(targets));
+    b->ops->logprob_backward(b, dhidden, dhead, dlogprob, logits, hidden, head, targets, lse,
+                             temperature);
 }
 
 void xr_sample(XrBackend *b, const XrTensor *tokens, const XrTensor *logprob,

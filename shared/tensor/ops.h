@@ -182,22 +182,25 @@ enum {
     X(gather_rows, (const XrTensor *y, const XrTensor *x, const XrTensor *index), (y, x, index))   \
     /* y[index[i]] = x[i], indices distinct; other rows of y keep their values. */                 \
     X(scatter_rows, (const XrTensor *y, const XrTensor *x, const XrTensor *index), (y, x, index))  \
-    /* z = hidden[t] head^T / temperature, which is never stored whole: lse[t] = log sum_v e^z_v,  \
+    /* z = hidden[t] head^T / temperature: lse[t] = log sum_v e^z_v,                               \
        logprob[t] = z_target - lse, entropy[t] = lse - sum_v softmax(z)_v z_v, best[t] i32 = the   \
        lowest v of the largest z_v, -1 where one is NaN. Rows with a negative target get logprob   \
-       0. entropy, best and lse may be NULL. hidden [T,D], head [V,D]. */                          \
+       0. logits f32 [T,V] receives z, for logprob_backward; without it z is never stored whole.   \
+       entropy, best, lse and logits may be NULL. hidden [T,D], head [V,D]. */                     \
     X(logprob,                                                                                     \
       (const XrTensor *logprob, const XrTensor *entropy, const XrTensor *best,                     \
-       const XrTensor *lse, const XrTensor *hidden, const XrTensor *head, const XrTensor *targets, \
-       float temperature),                                                                         \
-      (logprob, entropy, best, lse, hidden, head, targets, temperature))                           \
+       const XrTensor *lse, const XrTensor *logits, const XrTensor *hidden, const XrTensor *head,  \
+       const XrTensor *targets, float temperature),                                                \
+      (logprob, entropy, best, lse, logits, hidden, head, targets, temperature))                   \
     /* dz = dlogprob[t] (onehot(target) - softmax(z)) / temperature: dhidden = dz head,            \
-       dhead += dz^T hidden. Rows with a negative target get 0. dhead may be NULL. */              \
+       dhead += dz^T hidden. Rows with a negative target get 0. logits f32 [T,V], z as logprob     \
+       left it, spare that z is computed again; their memory is used. dhead and logits may be      \
+       NULL. */                                                                                    \
     X(logprob_backward,                                                                            \
       (const XrTensor *dhidden, const XrTensor *dhead, const XrTensor *dlogprob,                   \
-       const XrTensor *hidden, const XrTensor *head, const XrTensor *targets, const XrTensor *lse, \
-       float temperature),                                                                         \
-      (dhidden, dhead, dlogprob, hidden, head, targets, lse, temperature))                         \
+       const XrTensor *logits, const XrTensor *hidden, const XrTensor *head,                       \
+       const XrTensor *targets, const XrTensor *lse, float temperature),                           \
+      (dhidden, dhead, dlogprob, logits, hidden, head, targets, lse, temperature))                 \
     /* Draws tokens[B] i32 from logits [B,V] f32 (which it may overwrite). logprob[B] is the       \
        token's log-probability under softmax(logits), scaled[B] under softmax(logits/temperature)  \
        (equal to logprob at temperature 0 and 1): both before penalty and truncation, and the same \

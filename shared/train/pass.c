@@ -138,42 +138,93 @@ static void take_rows(XrTrainPass *p, int64_t rows) {
     p->dlogprob = xr_rows(&p->inner.dlogprob, 0, rows);
 }
 
-bool xr_train_pass_forward(XrTrainPass *p, const XrTrainSequence *sequences, int count,
-                           const int32_t *rows, const int32_t *targets, int64_t row_count,
-                           float temperature, bool metrics, XrError *err) {
+static bool targets_fit(const XrTrainBatch *batch, int64_t vocab, XrError *err) {
+    for (int64_t i = 0; i < batch->row_count; i++) {
+        if (batch->targets[i] >= 0 && batch->targets[i] < vocab) continue;
+        return xr_fail(err, XR_ERR_INPUT, "token %d is trained on, but the model has %lld ids",
+                       batch->targets[i], (long long)vocab);
+    }
+    return true;
+}
+
+// All layers; leaves the rows that have a target in inner.hidden.
+static bool forward(XrTrainPass *p, const XrTrainBatch *batch, XrError *err) {
     const XrModel *model = p->state->model;
     XrBackend *b = model->backend;
     end_batch(p);
-    take_rows(p, row_count);
-    p->inner.temperature = temperature;
-    if (!see_pictures(p, sequences, count, err) || !make_batch(p, sequences, count, err)) {
+    take_rows(p, batch->row_count);
+    if (!see_pictures(p, batch->sequences, batch->count, err) ||
+        !make_batch(p, batch->sequences, batch->count, err)) {
         return false;
     }
     XR_REQUIRE(p->inner.batch.input.tokens <= p->workspace->capacity,
                "a micro-batch of %lld tokens in memory for %lld",
                (long long)p->inner.batch.input.tokens, (long long)p->workspace->capacity);
-    for (int64_t i = 0; i < row_count; i++) {
-        if (targets[i] >= 0 && targets[i] < model->config.vocab) continue;
-        return xr_fail(err, XR_ERR_INPUT, "token %d is trained on, but the model has %lld ids",
-                       targets[i], (long long)model->config.vocab);
-    }
+    if (!targets_fit(batch, model->config.vocab, err)) return false;
     XrTensor hidden = xr_language_forward(p->workspace, &p->inner.batch.input, NULL);
-    XrTensor index = xr_rows(&p->inner.index, 0, row_count);
-    XrTensor target = xr_rows(&p->inner.targets, 0, row_count);
-    XrTensor selected = xr_rows(&p->inner.hidden, 0, row_count);
-    XrTensor lse = xr_rows(&p->inner.lse, 0, row_count);
-    xr_upload(b, &index, rows);
-    xr_upload(b, &target, targets);
+    XrTensor index = xr_rows(&p->inner.index, 0, p->rows);
+    XrTensor target = xr_rows(&p->inner.targets, 0, p->rows);
+    XrTensor selected = xr_rows(&p->inner.hidden, 0, p->rows);
+    xr_upload(b, &index, batch->rows);
+    xr_upload(b, &target, batch->targets);
     xr_gather_rows(b, &selected, &hidden, &index);
-    xr_logprob(b, &p->logprob, metrics ? &p->entropy : NULL, metrics ? &p->best : NULL, &lse,
-               &selected, xr_model_parameter(model, XR_HEAD, 0), &target, temperature);
     return true;
 }
 
-bool xr_train_pass_backward(XrTrainPass *p, XrError *err) {
+// Rows [first, first + count) of what the head's operations work on.
+typedef struct HeadRows {
+    XrTensor logprob, entropy, best, lse, dlogprob, hidden, dhidden, targets;
+} HeadRows;
+
+static HeadRows head_rows(const XrTrainPass *p, int64_t first, int64_t count) {
+    HeadRows r = {.logprob = xr_rows(&p->inner.logprob, first, count),
+                  .entropy = xr_rows(&p->inner.entropy, first, count),
+                  .best = xr_rows(&p->inner.best, first, count),
+                  .lse = xr_rows(&p->inner.lse, first, count),
+                  .dlogprob = xr_rows(&p->inner.dlogprob, first, count),
+                  .hidden = xr_rows(&p->inner.hidden, first, count),
+                  .dhidden = xr_rows(&p->inner.dselected, first, count),
+                  .targets = xr_rows(&p->inner.targets, first, count)};
+    return r;
+}
+
+static void predict(const XrTrainPass *p, const XrTrainBatch *batch, const HeadRows *r,
+                    const XrTensor *logits) {
     const XrModel *model = p->state->model;
+    xr_logprob(model->backend, &r->logprob, batch->metrics ? &r->entropy : NULL,
+               batch->metrics ? &r->best : NULL, &r->lse, logits, &r->hidden,
+               xr_model_parameter(model, XR_HEAD, 0), &r->targets, batch->temperature);
+}
+
+bool xr_train_pass_evaluate(XrTrainPass *p, const XrTrainBatch *batch, XrError *err) {
+    if (!forward(p, batch, err)) return false;
+    HeadRows all = head_rows(p, 0, p->rows);
+    predict(p, batch, &all, NULL);
+    return true;
+}
+
+// The head forward and backward, in parts of equal size that the memory for logits holds.
+static bool learn_head(XrTrainPass *p, const XrTrainBatch *batch, XrTrainObjective *objective,
+                       void *context, XrError *err) {
+    const XrModel *model = p->state->model;
+    const XrTensor *head = xr_model_parameter(model, XR_HEAD, 0);
+    XrTensor dhead = xr_parameter_gradient(&p->state->gradients, XR_HEAD, 0);
+    int64_t most = p->workspace->logits.shape[0], parts = (p->rows + most - 1) / most;
+    for (int64_t i = 0; i < parts; i++) {
+        int64_t first = p->rows * i / parts, count = p->rows * (i + 1) / parts - first;
+        HeadRows r = head_rows(p, first, count);
+        XrTensor logits = xr_rows(&p->workspace->logits, 0, count);
+        predict(p, batch, &r, &logits);
+        if (!objective(context, p, first, count, err)) return false;
+        xr_logprob_backward(model->backend, &r.dhidden, dhead.data ? &dhead : NULL, &r.dlogprob,
+                            &logits, &r.hidden, head, &r.targets, &r.lse, batch->temperature);
+    }
+    return true;
+}
+
+static bool learn_layers(XrTrainPass *p, XrError *err) {
     const XrGradients *gradients = &p->state->gradients;
-    XrBackend *b = model->backend;
+    XrBackend *b = p->state->model->backend;
     const XrLanguageInput *input = &p->inner.batch.input;
     XrTensor dimages = {0};
     if (p->inner.vision && !xr_tensor_alloc(b, &dimages, p->inner.images.dtype, 2,
@@ -181,14 +232,8 @@ bool xr_train_pass_backward(XrTrainPass *p, XrError *err) {
         return false;
     }
     XrTensor index = xr_rows(&p->inner.index, 0, p->rows);
-    XrTensor target = xr_rows(&p->inner.targets, 0, p->rows);
-    XrTensor selected = xr_rows(&p->inner.hidden, 0, p->rows);
     XrTensor dselected = xr_rows(&p->inner.dselected, 0, p->rows);
-    XrTensor lse = xr_rows(&p->inner.lse, 0, p->rows);
     XrTensor dhidden = xr_rows(&p->inner.dhidden, 0, input->tokens);
-    XrTensor dhead = xr_parameter_gradient(gradients, XR_HEAD, 0);
-    xr_logprob_backward(b, &dselected, dhead.data ? &dhead : NULL, &p->dlogprob, &selected,
-                        xr_model_parameter(model, XR_HEAD, 0), &target, &lse, p->inner.temperature);
     b->zero(b, dhidden.data, xr_nbytes(&dhidden));
     xr_scatter_rows(b, &dhidden, &dselected, &index);
     xr_language_backward(p->workspace, input, &dhidden, gradients,
@@ -197,4 +242,10 @@ bool xr_train_pass_backward(XrTrainPass *p, XrError *err) {
     xr_tensor_free(b, &dimages);
     end_batch(p);
     return true;
+}
+
+bool xr_train_pass_learn(XrTrainPass *p, const XrTrainBatch *batch, XrTrainObjective *objective,
+                         void *context, XrError *err) {
+    return forward(p, batch, err) && learn_head(p, batch, objective, context, err) &&
+           learn_layers(p, err);
 }

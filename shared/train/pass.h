@@ -3,9 +3,7 @@
 // theirs.
 //
 //   xr_train_pass_create(&pass, &state, most_tokens, keep, &err)
-//   xr_train_pass_forward(&pass, sequences, count, rows, targets, row_count, 1, true, &err)
-//   ... from pass.logprob (and pass.entropy, pass.best) fill pass.dlogprob ...
-//   xr_train_pass_backward(&pass, &err)
+//   xr_train_pass_learn(&pass, &batch, objective, context, &err)
 //   ... more micro-batches ...
 //   xr_train_step(&state, ...)
 #ifndef XR_TRAIN_PASS_H
@@ -37,7 +35,6 @@ typedef struct XrTrainPass {
         XrBatch batch;
         XrVisionPass *vision;
         XrTensor images;
-        float temperature;
     } inner;
 } XrTrainPass;
 
@@ -47,16 +44,31 @@ bool xr_train_pass_create(XrTrainPass *out, XrTrainState *state, int64_t capacit
                           XrError *err);
 void xr_train_pass_free(XrTrainPass *pass);
 
-// pass->logprob[i] = log-probability of token targets[i] (>= 0) after the token in row rows[i] of
-// the packed sequences, of logits divided by `temperature`. With `metrics` also pass->entropy[i] of
-// that distribution, and pass->best[i], its most probable token. rows are distinct. Fails on
-// sequences that the model cannot take.
-bool xr_train_pass_forward(XrTrainPass *pass, const XrTrainSequence *sequences, int count,
-                           const int32_t *rows, const int32_t *targets, int64_t row_count,
-                           float temperature, bool metrics, XrError *err);
+// A micro-batch on the host. Row rows[i] of the packed sequences is to predict token targets[i]
+// (>= 0); rows are distinct.
+typedef struct XrTrainBatch {
+    const XrTrainSequence *sequences;
+    int count;
+    const int32_t *rows, *targets; // [row_count]
+    int64_t row_count;
+    float temperature; // logits are divided by it
+    bool metrics;      // entropy and best are wanted
+} XrTrainBatch;
 
-// Adds to the state's gradients, given pass->dlogprob, the derivative of the loss by each
-// log-probability. Once after each forward pass, or not at all.
-bool xr_train_pass_backward(XrTrainPass *pass, XrError *err);
+// pass->logprob[i] = log-probability of targets[i] after the token in row rows[i]. With `metrics`
+// also pass->entropy[i] of that distribution, and pass->best[i], its most probable token. Fails on
+// sequences that the model cannot take.
+bool xr_train_pass_evaluate(XrTrainPass *pass, const XrTrainBatch *batch, XrError *err);
+
+// Fills pass->dlogprob, the derivative of the loss by each log-probability, for targets [first,
+// first + count), whose logprob (and entropy and best) are there.
+typedef bool XrTrainObjective(void *context, XrTrainPass *pass, int64_t first, int64_t count,
+                              XrError *err);
+
+// As xr_train_pass_evaluate, and adds to the state's gradients those of a loss. `objective` is
+// asked for some targets at a time, in order, so that their logits are still there when their
+// gradients are made; how many does not depend on the number of threads.
+bool xr_train_pass_learn(XrTrainPass *pass, const XrTrainBatch *batch, XrTrainObjective *objective,
+                         void *context, XrError *err);
 
 #endif

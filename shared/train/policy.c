@@ -121,10 +121,9 @@ static bool reserve(XrPolicy *p, int64_t tokens, XrError *err) {
     return xr_train_pass_create(&p->pass, p->state, p->capacity, p->keep, err);
 }
 
-static bool forward(XrPolicy *p, const Micro *m, bool entropy, XrError *err) {
-    return reserve(p, m->tokens, err) &&
-           xr_train_pass_forward(&p->pass, m->sequences, m->count, m->rows, m->targets, m->trained,
-                                 p->temperature, entropy, err);
+static XrTrainBatch batch_of(const XrPolicy *p, const Micro *m, bool entropy) {
+    return (XrTrainBatch){m->sequences, m->count,       m->rows, m->targets,
+                          m->trained,   p->temperature, entropy};
 }
 
 // ---- log-probabilities ----
@@ -150,7 +149,10 @@ bool xr_policy_evaluate(XrPolicy *p, const XrPolicyItem *items, int count, bool 
         int some = XR_MIN(p->micro, count - first);
         Micro m = micro_create(p, items + first, some, NULL, (XrLossSize){0});
         float *logprob = xr_malloc(sizeof *logprob * (size_t)m.trained);
-        if (m.count) ok = forward(p, &m, false, err);
+        XrTrainBatch batch = batch_of(p, &m, false);
+        if (m.count) {
+            ok = reserve(p, m.tokens, err) && xr_train_pass_evaluate(&p->pass, &batch, err);
+        }
         if (ok && m.count) xr_download(b, logprob, &p->pass.logprob);
         if (ok) store(p, items + first, some, logprob, reference);
         free(logprob);
@@ -173,15 +175,35 @@ static void compare(XrBackend *b, const XrTensor *logprob, const Micro *m, XrPol
     free(current);
 }
 
+// What the objective of a micro-batch's tokens follows from.
+typedef struct Objective {
+    const XrPolicyLoss *loss;
+    const Micro *micro;
+    XrPolicySums *sums;
+} Objective;
+
+static bool add_loss(void *context, XrTrainPass *pass, int64_t first, int64_t count, XrError *err) {
+    const Objective *o = context;
+    const Micro *m = o->micro;
+    XrPolicyTokens tokens = {count, m->old + first, m->reference + first, m->advantage + first,
+                             m->weight + first};
+    XrTensor logprob = xr_rows(&pass->logprob, first, count);
+    XrTensor entropy = xr_rows(&pass->entropy, first, count);
+    XrTensor dlogprob = xr_rows(&pass->dlogprob, first, count);
+    return xr_policy_loss(pass->state->model->backend, o->loss, &tokens, &logprob, &entropy,
+                          &dlogprob, o->sums, err);
+}
+
 static bool add_micro(XrPolicy *p, const XrPolicyLoss *loss, const Micro *m, XrPolicyStep *out,
                       XrError *err) {
-    XrBackend *b = p->state->model->backend;
-    XrPolicyTokens tokens = {m->trained, m->old, m->reference, m->advantage, m->weight};
-    if (!forward(p, m, true, err)) return false;
-    compare(b, &p->pass.logprob, m, out);
-    return xr_policy_loss(b, loss, &tokens, &p->pass.logprob, &p->pass.entropy, &p->pass.dlogprob,
-                          &out->sums, err) &&
-           xr_train_pass_backward(&p->pass, err);
+    XrTrainBatch batch = batch_of(p, m, true);
+    Objective objective = {loss, m, &out->sums};
+    if (!reserve(p, m->tokens, err) ||
+        !xr_train_pass_learn(&p->pass, &batch, add_loss, &objective, err)) {
+        return false;
+    }
+    compare(p->state->model->backend, &p->pass.logprob, m, out);
+    return true;
 }
 
 bool xr_policy_accumulate(XrPolicy *p, const XrPolicyLoss *loss, const XrPolicyItem *items,

@@ -106,6 +106,18 @@ static void add_sums(XrTrainPass *pass, const Micro *m, Sums *sums) {
     sums->tokens += (double)m->tokens;
 }
 
+// Every target weighs the same in the loss, *context.
+static bool equal_shares(void *context, XrTrainPass *pass, int64_t first, int64_t count,
+                         XrError *err) {
+    const double *share = context;
+    float *gradient = xr_malloc(sizeof *gradient * (size_t)count);
+    for (int64_t i = 0; i < count; i++) gradient[i] = (float)-*share;
+    XrTensor dlogprob = xr_rows(&pass->dlogprob, first, count);
+    xr_upload(pass->state->model->backend, &dlogprob, gradient);
+    free(gradient);
+    return true;
+}
+
 // Forward, and with `share` (what one target weighs in the loss) not 0, backward.
 static bool run_micro(Sft *s, const XrSftData *data, const int64_t *order, int64_t count,
                       double share, Sums *sums, XrError *err) {
@@ -113,16 +125,12 @@ static bool run_micro(Sft *s, const XrSftData *data, const int64_t *order, int64
     double started = xr_seconds();
     bool ok = micro_read(&m, data, order, count, err);
     sums->data_seconds += xr_seconds() - started;
-    ok = ok && xr_train_pass_forward(&s->pass, m.packed, (int)m.count, m.rows, m.targets,
-                                     m.target_count, 1, true, err);
+    XrTrainBatch batch = {m.packed, (int)m.count, m.rows, m.targets, m.target_count, 1, true};
+    if (ok && share > 0)
+        ok = xr_train_pass_learn(&s->pass, &batch, equal_shares, &share, err);
+    else if (ok)
+        ok = xr_train_pass_evaluate(&s->pass, &batch, err);
     if (ok) add_sums(&s->pass, &m, sums);
-    if (ok && share > 0) {
-        float *gradient = xr_malloc(sizeof *gradient * ((size_t)m.target_count + 1));
-        for (int64_t i = 0; i < m.target_count; i++) gradient[i] = (float)-share;
-        xr_upload(s->options->backend, &s->pass.dlogprob, gradient);
-        free(gradient);
-        ok = xr_train_pass_backward(&s->pass, err);
-    }
     micro_free(&m);
     return ok;
 }
