@@ -266,11 +266,60 @@ static void exports_as_read(void **state) {
     }
 }
 
+// ---- where weights come from ----
+
+static void *(*import)(XrBackend *, const void *, size_t, const char *, XrError *);
+static void (*upload)(XrBackend *, void *, const void *, size_t);
+static size_t imported, uploaded;
+
+static void *count_import(XrBackend *b, const void *host, size_t bytes, const char *what,
+                          XrError *err) {
+    imported += bytes;
+    return import(b, host, bytes, what, err);
+}
+
+static void count_upload(XrBackend *b, void *to, const void *host, size_t bytes) {
+    uploaded += bytes;
+    upload(b, to, host, bytes);
+}
+
+// A model that is opened to be trained: trained weights are copied once, frozen ones are used as
+// they are stored, and both are the weights of a model that was opened whole.
+static void weights_come_once(void **state) {
+    Bench *whole = bench_open("gqa2_tied", false, 0, 1);
+    XrBackend *b = xr_cpu_create(1);
+    XrComm comm = lone_rank(0, 1);
+    XrModel *model;
+    XrTrainState train;
+    XrError err;
+    assert_true(
+        xr_model_open_unplaced(&model, b, whole->model->folder, XR_WEIGHTS_AS_STORED, true, &err));
+    import = b->import;
+    upload = b->upload;
+    b->import = count_import;
+    b->upload = count_upload;
+    assert_true(xr_train_state_create(&train, model, &comm, false, &err));
+    size_t frozen = 0;
+    for (int i = 0; i < model->table.count; i++) {
+        const XrTensor *a = &model->parameters[i], *c = &whole->model->parameters[i];
+        assert_int_equal(a->dtype, c->dtype);
+        assert_memory_equal(a->data, c->data, xr_nbytes(c));
+        if (!train.trained[i]) frozen += xr_nbytes(a);
+    }
+    assert_true(frozen > 0);
+    assert_int_equal(imported, frozen);
+    assert_int_equal(uploaded, xr_nbytes(&train.values));
+    xr_train_state_free(&train);
+    xr_model_close(model);
+    xr_backend_free(b);
+    bench_close(whole);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_cover),    cmocka_unit_test(any_number_of_ranks),
         cmocka_unit_test(round_trip),      cmocka_unit_test(refuses),
-        cmocka_unit_test(exports_as_read),
+        cmocka_unit_test(exports_as_read), cmocka_unit_test(weights_come_once),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

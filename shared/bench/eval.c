@@ -69,7 +69,7 @@ static void run_engine(void *state) {
     XrChatModel *model;
     XrEngine *engine;
     XrError err;
-    XR_REQUIRE(xr_run_model_open(&model, job->backend, &job->config, &err) &&
+    XR_REQUIRE(xr_run_model_open(&model, job->backend, &job->config, false, &err) &&
                    xr_engine_create(&engine, model->model, model->tokenizer, &settings, &err) &&
                    add_all(job, engine, model, prompts, &err),
                "bench: %s", err.message);

@@ -222,7 +222,7 @@ XrAnswerer *xr_engine_answerer_open(const XrRunConfig *config, const XrAsking *a
     a->asking = asking;
     XrEngineConfig settings = {.max_sequences = (int)config->max_batch_sequences,
                                .cache_bytes = (size_t)config->kv_cache_mb << 20};
-    bool ok = xr_run_model_open(&a->model, backend, config, err);
+    bool ok = xr_run_model_open(&a->model, backend, config, false, err);
     if (ok) settle_request(a);
     ok = ok && xr_engine_create(&a->engine, a->model->model, a->model->tokenizer, &settings, err);
     if (ok) return &a->base;

@@ -15,13 +15,13 @@ XrWeightType xr_weight_type(const char *name) {
 }
 
 // Puts one parameter into the backend's memory: as it lies in the file, or converted.
-static bool place(XrModel *model, int index, XrWeightType type, XrError *err) {
+bool xr_model_place(XrModel *model, int index, XrError *err) {
     XrBackend *b = model->backend;
     const XrTensor *stored = &model->weights.tensors[index];
     const char *name = model->table.items[index].name;
-    XrDType wanted = type == XR_WEIGHTS_F32    ? XR_F32
-                     : type == XR_WEIGHTS_BF16 ? XR_BF16
-                                               : stored->dtype;
+    XrDType wanted = model->type == XR_WEIGHTS_F32    ? XR_F32
+                     : model->type == XR_WEIGHTS_BF16 ? XR_BF16
+                                                      : stored->dtype;
     XrTensor *t = &model->parameters[index];
     *t = *stored;
     if (wanted == stored->dtype) {
@@ -38,9 +38,9 @@ static bool place(XrModel *model, int index, XrWeightType type, XrError *err) {
     return true;
 }
 
-static XrDType activations_of(const XrModel *model, XrWeightType type) {
-    bool wide =
-        type == XR_WEIGHTS_F32 || (type == XR_WEIGHTS_AS_STORED && model->weights.dtype == XR_F32);
+static XrDType activations_of(const XrModel *model) {
+    bool wide = model->type == XR_WEIGHTS_F32 ||
+                (model->type == XR_WEIGHTS_AS_STORED && model->weights.dtype == XR_F32);
     return wide ? XR_F32 : model->backend->activations;
 }
 
@@ -84,27 +84,38 @@ static bool make_rotaries(XrModel *model, XrError *err) {
                        (int64_t[]){quarter, quarter}, true, err);
 }
 
-bool xr_model_open(XrModel **out, XrBackend *backend, const char *folder, XrWeightType type,
-                   bool check_finite, XrError *err) {
+bool xr_model_open_unplaced(XrModel **out, XrBackend *backend, const char *folder,
+                            XrWeightType type, bool check_finite, XrError *err) {
     *out = NULL;
     XrModel *model = xr_calloc(1, sizeof *model);
     model->backend = backend;
     model->folder = xr_strdup(folder);
+    model->type = type;
     bool ok = xr_config_read(&model->config, folder, err) &&
               xr_weights_open(&model->weights, folder, &model->config, err) &&
               (!check_finite || xr_weights_check_finite(&model->weights, backend->threads, err));
     if (ok) {
-        model->activations = activations_of(model, type);
+        model->activations = activations_of(model);
         model->table = xr_parameters(&model->config);
         model->parameters = xr_calloc((size_t)model->table.count, sizeof *model->parameters);
         model->owned = xr_calloc((size_t)model->table.count, sizeof *model->owned);
+        ok = make_rotaries(model, err);
     }
-    for (int i = 0; ok && i < model->table.count; i++) ok = place(model, i, type, err);
-    if (ok) ok = make_rotaries(model, err);
     if (ok)
         *out = model;
     else
         xr_model_close(model);
+    return ok;
+}
+
+bool xr_model_open(XrModel **out, XrBackend *backend, const char *folder, XrWeightType type,
+                   bool check_finite, XrError *err) {
+    bool ok = xr_model_open_unplaced(out, backend, folder, type, check_finite, err);
+    for (int i = 0; ok && i < (*out)->table.count; i++) ok = xr_model_place(*out, i, err);
+    if (!ok) {
+        xr_model_close(*out);
+        *out = NULL;
+    }
     return ok;
 }
 

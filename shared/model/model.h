@@ -32,6 +32,7 @@ typedef struct XrModel {
     XrTensor *parameters; // table.count, in the backend's memory
     bool *owned;          // which of them are copies of what the files hold
     XrWeights weights;    // the mapped files
+    XrWeightType type;    // that parameters are placed in
     XrRotary rotary, vision_rotary;
 } XrModel;
 
@@ -39,6 +40,11 @@ typedef struct XrModel {
 // conversion. `check_finite` reads all of them and refuses NaN and infinities.
 bool xr_model_open(XrModel **out, XrBackend *backend, const char *folder, XrWeightType type,
                    bool check_finite, XrError *err);
+// The same without parameters, whose data is NULL: xr_train_state_create puts the trained ones
+// where they are trained, so that they are copied to the backend once, and places the others.
+bool xr_model_open_unplaced(XrModel **out, XrBackend *backend, const char *folder,
+                            XrWeightType type, bool check_finite, XrError *err);
+bool xr_model_place(XrModel *model, int index, XrError *err);
 void xr_model_close(XrModel *model);
 
 // The parameter of a role (`block`: vision block or layer, else 0); a tied model's head is its

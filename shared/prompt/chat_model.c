@@ -53,10 +53,11 @@ static void list_unspoken(XrChatModel *m) {
 bool xr_chat_model_open(XrChatModel **out, XrBackend *backend, const char *folder,
                         const XrChatModelOptions *options, XrBuffer *notice, XrError *err) {
     XrChatModel *m = xr_calloc(1, sizeof *m);
-    bool ok =
-        xr_model_open(&m->model, backend, folder, options->weights, options->check_finite, err) &&
-        open_text(m, folder, notice, err) && open_processor(m, folder, options, notice, err) &&
-        xr_generation_config_read(&m->generation, folder, &m->model->config, err);
+    bool ok = (options->unplaced ? xr_model_open_unplaced : xr_model_open)(
+                  &m->model, backend, folder, options->weights, options->check_finite, err) &&
+              open_text(m, folder, notice, err) &&
+              open_processor(m, folder, options, notice, err) &&
+              xr_generation_config_read(&m->generation, folder, &m->model->config, err);
     if (ok) {
         list_unspoken(m);
     } else {

@@ -13,6 +13,7 @@ typedef struct XrChatModelOptions {
     XrWeightType weights;
     bool check_finite;              // read all weights and refuse NaN and infinities
     int64_t min_pixels, max_pixels; // of a picture after resizing; 0: what the folder says
+    bool unplaced;                  // xr_model_open_unplaced
 } XrChatModelOptions;
 
 typedef struct XrChatModel {

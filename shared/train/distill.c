@@ -242,7 +242,7 @@ static bool open_all(Distill *d, XrError *err) {
     XrLineFile lost = {0};
     d->rewards = xr_reward_settings_of(c);
     d->verifier = xr_verifier_create(NULL);
-    if (!xr_run_model_open(&d->model, d->options->backend, c, err) ||
+    if (!xr_run_model_open(&d->model, d->options->backend, c, false, err) ||
         !xr_sampler_create(&d->sampler, d->model, c, err) ||
         !xr_lost_rows_open(&lost, d->folder.path, err)) {
         return false;

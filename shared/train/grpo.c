@@ -432,7 +432,7 @@ static bool open_lines(const Grpo *s, XrLineFile *out, const char *name, int64_t
 // The state comes before the engine, whose weights it moves.
 static bool open_training(Grpo *s, XrError *err) {
     const XrRunConfig *c = s->config;
-    if (!xr_run_model_open(&s->chat_model, s->options->backend, c, err) ||
+    if (!xr_run_model_open(&s->chat_model, s->options->backend, c, true, err) ||
         !xr_train_state_create(&s->state, s->chat_model->model, s->options->comm, c->train_vision,
                                err) ||
         !open_policies(s, err) || !open_data(s, err) ||

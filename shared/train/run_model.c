@@ -8,7 +8,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig *c, XrError *err) {
+bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig *c, bool to_train,
+                       XrError *err) {
     *out = NULL;
     if (!c->model_name_or_path) {
         return xr_fail(err, XR_ERR_INPUT,
@@ -16,7 +17,8 @@ bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig 
     }
     XrChatModelOptions options = {.weights = xr_weight_type(c->dtype),
                                   .min_pixels = c->min_pixels,
-                                  .max_pixels = c->max_pixels};
+                                  .max_pixels = c->max_pixels,
+                                  .unplaced = to_train};
     XrBuffer notice = {0};
     bool ok = xr_chat_model_open(out, backend, c->model_name_or_path, &options, &notice, err);
     if (notice.length) fprintf(stderr, "%s", notice.data);

@@ -6,9 +6,10 @@
 #include "shared/train/checkpoint.h"
 #include "shared/train/run_config.h"
 
-// Opens model_name_or_path with weights of `dtype`; what had to be assumed goes to stderr.
+// Opens model_name_or_path with weights of `dtype`; what had to be assumed goes to stderr. A model
+// `to_train` gets its weights from xr_train_state_create.
 bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig *config,
-                       XrError *err);
+                       bool to_train, XrError *err);
 
 // Adds the folder's config.json and tokenizer.json to the files that a resumed run must find as
 // they were.

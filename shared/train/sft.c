@@ -433,7 +433,7 @@ bool xr_sft_run(const XrSftOptions *options, XrError *err) {
         fprintf(stderr, "%s: the run is finished\n", s.folder.path);
     } else {
         if (options->resume) xr_run_folder_say_resumed(&s.folder);
-        ok = xr_run_model_open(&s.chat_model, options->backend, s.config, err) &&
+        ok = xr_run_model_open(&s.chat_model, options->backend, s.config, true, err) &&
              open_data(&s, err) && open_training(&s, err) && train(&s, err) && finish(&s, err);
     }
     close_all(&s);

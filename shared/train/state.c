@@ -86,10 +86,8 @@ static bool take_parameter(XrTrainState *s, int index, XrError *err) {
     }
     b->upload(b, piece.data, source, xr_nbytes(&piece));
     free(converted);
-    if (model->owned[index])
-        b->free(b, parameter->data);
-    else
-        b->unimport(b, parameter->data);
+    if (parameter->data && model->owned[index]) b->free(b, parameter->data);
+    if (parameter->data && !model->owned[index]) b->unimport(b, parameter->data);
     model->owned[index] = false;
     *parameter = xr_tensor_of(XR_F32, piece.data, p->ndim, p->shape);
     release_pages(model, stored);
@@ -113,7 +111,11 @@ bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool
         xr_tensor_alloc(b, &out->second, XR_F32, 1, &moments, "AdamW's second moments", err) &&
         xr_gradients_create(&out->gradients, model, out->trained, err);
     for (int i = 0; ok && i < model->table.count; i++) {
-        if (out->trained[i]) ok = take_parameter(out, i, err);
+        if (out->trained[i]) {
+            ok = take_parameter(out, i, err);
+        } else if (!model->parameters[i].data) {
+            ok = xr_model_place(model, i, err);
+        }
     }
     if (ok) {
         b->zero(b, out->first.data, xr_nbytes(&out->first));
