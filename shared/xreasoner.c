@@ -46,9 +46,9 @@ xreasoner *xreasoner_open(const char *folder, const xreasoner_options *options, 
     XrError err = {0};
     XrBuffer notice = {0};
     xreasoner *x = xr_calloc(1, sizeof *x);
-    x->backend = xr_cpu_create(o->threads);
+    x->backend = xr_backend_open(o->device ? o->device : "cpu", o->threads, &err);
     bool ok =
-        weight_type(o->dtype, &model.weights, &err) &&
+        x->backend && weight_type(o->dtype, &model.weights, &err) &&
         xr_chat_model_open(&x->chat_model, x->backend, folder, &model, &notice, &err) &&
         xr_engine_create(&x->engine, x->chat_model->model, x->chat_model->tokenizer, &engine, &err);
     xr_buffer_free(&notice);

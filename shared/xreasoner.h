@@ -38,6 +38,7 @@ typedef struct xreasoner_options {
     const char *dtype;              // weights: NULL as stored, or "f32", "bf16"
     int64_t min_pixels, max_pixels; // of a picture after resizing; 0: what the folder says
     size_t cache_bytes;             // for keys and values; 0: chosen
+    const char *device; // NULL or "cpu"; "cuda": a GPU, the first of CUDA_VISIBLE_DEVICES
 } xreasoner_options;
 
 // Opens a Hugging Face folder; `options` may be NULL. Weights stay memory-mapped unless dtype asks

@@ -1,17 +1,23 @@
 // The public header, alone: what a program that uses the library does.
 #include "shared/xreasoner.h"
 
+#include "tests/support/backends.h"
 #include "tests/support/golden.h"
 #include "tests/support/test.h"
 
 #include <stdlib.h>
 
-static xreasoner *open_model(const char *name) {
+static xreasoner *open_on(const char *device, const char *name) {
     char error[1024], path[64];
+    xreasoner_options options = {.device = device};
     snprintf(path, sizeof path, "golden/models/%s", name);
-    xreasoner *x = xreasoner_open(xr_test_source(path), NULL, error, sizeof error);
+    xreasoner *x = xreasoner_open(xr_test_source(path), &options, error, sizeof error);
     if (!x) fail_msg("%s", error);
     return x;
+}
+
+static xreasoner *open_model(const char *name) {
+    return open_on(NULL, name);
 }
 
 static xreasoner_sampling greedy(const xreasoner *x) {
@@ -37,10 +43,10 @@ static int listen(void *context, const char *text, size_t bytes) {
 
 // The answer to a golden conversation is transformers' greedy continuation, and what is streamed is
 // the answer's text.
-static void answers_as_transformers(void **state) {
+static void check_answer(const char *device) {
     XrGolden golden = xr_golden_open("reference/text_only.short.safetensors");
     XrTensor expected = xr_golden_tensor(&golden, "greedy.ids", XR_I64);
-    xreasoner *x = open_model("text_only");
+    xreasoner *x = open_on(device, "text_only");
     xreasoner_sampling sampling = greedy(x);
     xreasoner_message message = {"user", "7", NULL, 0};
     xreasoner_answer answer;
@@ -60,6 +66,17 @@ static void answers_as_transformers(void **state) {
     xreasoner_close(x);
     xr_golden_close(&golden);
 }
+
+static void answers_as_transformers(void **state) {
+    check_answer("cpu");
+}
+
+#ifdef XR_TEST_MODELS_ON_CUDA
+static void answers_on_cuda(void **state) {
+    xr_backend_free(xr_test_backend("cuda")); // skips where there is no GPU
+    check_answer("cuda");
+}
+#endif
 
 static void looks_at_pictures(void **state) {
     xreasoner *x = open_model("gqa2_tied");
@@ -96,6 +113,9 @@ static void errors_are_told(void **state) {
     assert_null(
         xreasoner_open(xr_test_source("golden/models/text_only"), &options, error, sizeof error));
     assert_non_null(strstr(error, "int4"));
+    options = (xreasoner_options){.device = "gpu"};
+    assert_null(xreasoner_open("/nowhere", &options, error, sizeof error));
+    assert_non_null(strstr(error, "cpu or cuda"));
 }
 
 static void tokenizes(void **state) {
@@ -125,6 +145,9 @@ static void verifies(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_as_transformers),
+#ifdef XR_TEST_MODELS_ON_CUDA
+        cmocka_unit_test(answers_on_cuda),
+#endif
         cmocka_unit_test(looks_at_pictures),
         cmocka_unit_test(errors_are_told),
         cmocka_unit_test(tokenizes),

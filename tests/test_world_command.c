@@ -42,6 +42,8 @@ static void wrong_usage(void **state) {
         {"think --out d --domain moon", "total|level"},
         {"questions --out d --split final", "train|dev|test"},
         {"questions --out d --think-budget 3", "evaluate"},
+        {"questions --out d --device cuda", "evaluate"},
+        {"evaluate m --device gpu", "cpu|cuda"},
         {"questions extra --out d", "no second argument"},
         {"model --out d --rows 3", "--out and --seed alone"},
         {"model --out d --ruws 3", "--rows"},

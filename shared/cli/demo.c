@@ -1,19 +1,19 @@
 // xreasoner demo: the whole recipe on the tiny world.
-#include "ref/cpu.h"
 #include "shared/base/interrupt.h"
 #include "shared/base/memory.h"
 #include "shared/cli/commands.h"
-#include "shared/cli/options.h"
+#include "shared/cli/device.h"
 #include "shared/demo/demo.h"
 
 #include <stdio.h>
 
 int xr_command_demo(int argc, char **argv) {
     const char *out = "demo";
-    int64_t threads = 0, seed = 1;
+    int64_t seed = 1;
+    XrDevice device = XR_DEVICE_DEFAULT;
     const XrOption options[] = {
         {"out", XR_OPT_TEXT, &out, "DIR", "folder to write, made if missing (demo)", NULL, 0, 0},
-        {"threads", XR_OPT_INT, &threads, "N", "threads, 0: one a processor", NULL, 0, 256},
+        XR_DEVICE_OPTION_ROWS(&device),
         {"seed", XR_OPT_INT, &seed, "N", "of data, training and evaluation (1)", NULL, 0, 9e15},
     };
     const XrCommandLine line = {
@@ -31,10 +31,10 @@ int xr_command_demo(int argc, char **argv) {
     XrParsed parsed = xr_parse_command_line(&line, argc, argv, NULL, &count);
     if (parsed != XR_PARSED) return parsed == XR_PARSED_HELP ? 0 : 2;
     XrError err = {0};
-    XrBackend *backend = xr_cpu_create((int)threads);
+    XrBackend *backend = xr_device_open(&device, &err);
     XrDemoOptions demo = {backend, out, (uint64_t)seed, xr_demo_size()};
     xr_interrupt_watch_job();
-    bool ok = xr_demo_run(&demo, &err);
+    bool ok = backend && xr_demo_run(&demo, &err);
     xr_backend_free(backend);
     if (ok)
         printf("\n%s/report.html\n", out);

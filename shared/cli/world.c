@@ -2,10 +2,9 @@
 #include "datasets/tiny_world/base.h"
 #include "datasets/tiny_world/evaluate.h"
 #include "datasets/tiny_world/rows.h"
-#include "ref/cpu.h"
 #include "shared/base/memory.h"
 #include "shared/cli/commands.h"
-#include "shared/cli/options.h"
+#include "shared/cli/device.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +15,8 @@ typedef struct Wish {
     const char *what;
     const char *out, *domain, *split;
     bool pictures;
-    int64_t rows, seed, think_budget, threads;
+    int64_t rows, seed, think_budget;
+    XrDevice device;
 } Wish;
 
 enum { DEFAULT_ROWS = 1000, DEFAULT_ITEMS = 100 };
@@ -80,9 +80,9 @@ static int evaluate(const Wish *w, const char *folder) {
     exam.items = w->rows < 0 ? DEFAULT_ITEMS : w->rows;
     exam.seed = w->seed < 0 ? 0 : (uint64_t)w->seed;
     XrError err;
-    XrBackend *backend = xr_cpu_create((int)w->threads);
+    XrBackend *backend = xr_device_open(&w->device, &err);
     XrBuffer table = {0};
-    bool ok = xr_world_evaluate(&table, backend, folder, &exam, &err);
+    bool ok = backend && xr_world_evaluate(&table, backend, folder, &exam, &err);
     if (ok) fputs(table.data, stdout);
     xr_buffer_free(&table);
     xr_backend_free(backend);
@@ -90,7 +90,7 @@ static int evaluate(const Wish *w, const char *folder) {
 }
 
 int xr_command_world(int argc, char **argv) {
-    Wish w = {.rows = -1, .seed = -1, .think_budget = -1};
+    Wish w = {.device = XR_DEVICE_DEFAULT, .rows = -1, .seed = -1, .think_budget = -1};
     const XrOption options[] = {
         {"out", XR_OPT_TEXT, &w.out, "DIR", "folder to write, made if missing", NULL, 0, 0},
         {"rows", XR_OPT_INT, &w.rows, "N",
@@ -104,7 +104,7 @@ int xr_command_world(int argc, char **argv) {
          "think, answer, questions: pictures in place of the lists", NULL, 0, 0},
         {"think-budget", XR_OPT_INT, &w.think_budget, "N",
          "evaluate: tokens after which open thinking is closed (never)", NULL, 0, 1e6},
-        {"threads", XR_OPT_INT, &w.threads, "N", "evaluate: 0 takes one a core", NULL, 0, 1024},
+        XR_DEVICE_OPTION_ROWS(&w.device),
     };
     const XrCommandLine line = {
         "xreasoner world model|base|think|answer|questions|evaluate [MODEL] [options]",
@@ -114,7 +114,7 @@ int xr_command_world(int argc, char **argv) {
         "  think      conversations with step-by-step thinking, some of it in loops\n"
         "  answer     the same questions answered at once\n"
         "  questions  questions with gold answers, for grpo and eval\n"
-        "  evaluate   a table of what MODEL can read, knows and answers",
+        "  evaluate   a table of what MODEL can read, knows and answers; --device is for this",
         options,
         (int)XR_COUNT(options),
         1,
@@ -126,6 +126,7 @@ int xr_command_world(int argc, char **argv) {
     w.what = arguments[0];
     if (!strcmp(w.what, "evaluate")) return evaluate(&w, count == 2 ? arguments[1] : NULL);
     if (count == 2) return usage("takes no second argument", w.what);
+    if (strcmp(w.device.name, "cpu") != 0) return usage("--device is for evaluate", w.what);
     if (!strcmp(w.what, "model")) return write_model(&w);
     for (int set = 0; set < XR_WORLD_SETS; set++) {
         if (!strcmp(w.what, xr_world_set_name((XrWorldSet)set))) return write_set(&w, set);

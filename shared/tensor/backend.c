@@ -4,6 +4,14 @@
 #include "shared/tensor/convert.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+XrBackend *xr_backend_open(const char *device, int threads, XrError *err) {
+    if (strcmp(device, "cpu") == 0) return xr_cpu_create(threads);
+    if (strcmp(device, "cuda") == 0) return xr_cuda_create(0, XR_BF16, threads, err);
+    xr_fail(err, XR_ERR_INPUT, "device \"%s\" must be cpu or cuda", device);
+    return NULL;
+}
 
 void xr_backend_free(XrBackend *b) {
     if (b) b->destroy(b);

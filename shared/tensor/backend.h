@@ -50,6 +50,10 @@ XrBackend *xr_cuda_create(int device, XrDType activations, int threads, XrError 
 // What this build has of CUDA, in words; NULL where it has nothing.
 const char *xr_cuda_build(void);
 
+// By the name that users give: "cpu", or "cuda", the first GPU that CUDA_VISIBLE_DEVICES leaves,
+// with activations in bf16 for models whose weights are not f32. NULL and an error as above, and
+// for every other name.
+XrBackend *xr_backend_open(const char *device, int threads, XrError *err);
 void xr_backend_free(XrBackend *b);
 
 // A contiguous tensor in new backend memory; free with xr_tensor_free. False without memory.
