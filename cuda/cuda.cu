@@ -271,6 +271,12 @@ static bool choose_device(Cuda *c, int device, XrError *err) {
         cudaGetLastError();
         cudaDriverGetVersion(&driver);
         cudaRuntimeGetVersion(&runtime);
+        if (driver == 0) {
+            return xr_fail(err, XR_ERR_UNSUPPORTED,
+                           "CUDA: there is no NVIDIA driver on this machine: install one for CUDA "
+                           "%d.%d or newer, or use --device cpu",
+                           runtime / 1000, runtime % 1000 / 10);
+        }
         return xr_fail(err, XR_ERR_UNSUPPORTED,
                        "CUDA: the driver supports CUDA %d.%d, this build needs %d.%d; %s",
                        driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10,

@@ -32,7 +32,7 @@ static int run(const char *model, const char *arguments, const char *input, XrBu
     if (!xr_file_write(in_path, input, strlen(input), &err)) fail_msg("%s", err.message);
     XrBuffer command = {0};
     xr_buffer_format(&command, "cd '%s' && '%s' %s %s <'%s' >'%s' 2>'%s'", xr_test_source("."),
-                     XR_PROGRAM, model, arguments, in_path, out_path, err_path);
+                     xr_test_program(), model, arguments, in_path, out_path, err_path);
     int status = system(command.data);
     read_file(out_path, out);
     read_file(err_path, messages);
@@ -346,7 +346,7 @@ static pid_t start(const char *const *arguments, FILE **out) {
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         close(ends[1]);
-        if (chdir(xr_test_source(".")) == 0) execv(XR_PROGRAM, (char *const *)arguments);
+        if (chdir(xr_test_source(".")) == 0) execv(xr_test_program(), (char *const *)arguments);
         _exit(127);
     }
     close(ends[1]);

@@ -16,7 +16,7 @@ static const double TOLERANCE = 2e-5;
 // Runs the program in the source folder; returns its exit code and, in `text`, what it wrote.
 static int run(const char *arguments, XrBuffer *text) {
     XrBuffer command = {0};
-    xr_buffer_format(&command, "cd '%s' && '%s' %s 2>&1", xr_test_source("."), XR_PROGRAM,
+    xr_buffer_format(&command, "cd '%s' && '%s' %s 2>&1", xr_test_source("."), xr_test_program(),
                      arguments);
     FILE *pipe = popen(command.data, "r");
     assert_non_null(pipe);

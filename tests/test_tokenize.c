@@ -18,8 +18,8 @@ static int run_model(const char *model, const char *options, const char *input, 
     snprintf(errors, sizeof errors, "%s/log", xr_test_scratch());
     assert_true(xr_file_write(in, input, bytes, &err));
     // Paths of pictures in the golden requests start at the source folder.
-    snprintf(command, sizeof command, "cd %s && %s tokenize %s %s <%s >%s 2>%s", XR_SOURCE_DIR,
-             XR_PROGRAM, model, options, in, to, errors);
+    snprintf(command, sizeof command, "cd %s && %s tokenize %s %s <%s >%s 2>%s",
+             xr_test_source("."), xr_test_program(), model, options, in, to, errors);
     int status = system(command);
     assert_true(xr_file_read(to, 1 << 20, out, &err));
     assert_true(xr_file_read(errors, 1 << 20, log, &err));

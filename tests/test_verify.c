@@ -14,10 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef XR_PROGRAM
-#error "the build names the program"
-#endif
-
 static XrVerifyRequest pair_of(const char *gold, const char *answer) {
     return (XrVerifyRequest){.gold = xr_span_of(gold), .answer = xr_span_of(answer)};
 }
@@ -325,7 +321,7 @@ static int run_command(const char *arguments, const char *input, XrBuffer *out) 
     char *path = xr_path_join(xr_test_scratch(), "input.jsonl");
     char command[512];
     assert_true(xr_file_write(path, input, strlen(input), &err));
-    snprintf(command, sizeof command, "%s verify < %s 2>&1 %s", XR_PROGRAM, path, arguments);
+    snprintf(command, sizeof command, "%s verify < %s 2>&1 %s", xr_test_program(), path, arguments);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     xr_buffer_clear(out);

@@ -11,7 +11,7 @@
 static int run(const char *arguments, XrBuffer *printed) {
     XrBuffer command = {0};
     xr_buffer_format(&command, "cd '%s' && '%s' world %s >printed 2>&1", xr_test_scratch(),
-                     XR_PROGRAM, arguments);
+                     xr_test_program(), arguments);
     int status = system(command.data);
     XrError err;
     char *path = xr_path_join(xr_test_scratch(), "printed");

@@ -122,26 +122,8 @@ static void finish(void *state) {
     free(a);
 }
 
-void xr_bench_attention(XrBenchList *list) {
-    const XrBenchCase items[] = {
-        {.name = "attention/prompt-1024/12x4x64", .n = {1, 1024, 12, 4, 64, 1}},
-        {.name = "attention/prompt-4096/28x4x128", .n = {1, 4096, 28, 4, 128, 1}},
-        {.name = "attention/windows-64/16x16x80", .n = {64, 64, 16, 16, 80, 0}},
-        {.name = "attention/frame-4096/16x16x80", .n = {1, 4096, 16, 16, 80, 0}},
-        {.name = "attention_backward/1024/12x4x64",
-         .n = {1, 1024, 12, 4, 64, 1},
-         .start = start_backward,
-         .run = run_backward},
-        {.name = "attention_paged/one-at-1024/12x4x64",
-         .n = {1, 1024, 12, 4, 64, 1},
-         .start = start_decode,
-         .run = run_decode},
-        {.name = "attention_paged/8-at-1024/12x4x64",
-         .n = {8, 1024, 12, 4, 64, 1},
-         .start = start_decode,
-         .run = run_decode},
-    };
-    for (size_t i = 0; i < XR_COUNT(items); i++) {
+static void add_all(XrBenchList *list, const XrBenchCase *items, size_t count) {
+    for (size_t i = 0; i < count; i++) {
         XrBenchCase item = items[i];
         if (!item.start) {
             item.start = start_forward;
@@ -150,4 +132,33 @@ void xr_bench_attention(XrBenchList *list) {
         item.finish = finish;
         xr_bench_add(list, &item);
     }
+}
+
+#define BACKWARD .start = start_backward, .run = run_backward
+#define DECODE .start = start_decode, .run = run_decode
+
+void xr_bench_attention(XrBenchList *list, bool gpu) {
+    const XrBenchCase items[] = {
+        {.name = "attention/prompt-1024/12x4x64", .n = {1, 1024, 12, 4, 64, 1}},
+        {.name = "attention/prompt-4096/28x4x128", .n = {1, 4096, 28, 4, 128, 1}},
+        {.name = "attention/windows-64/16x16x80", .n = {64, 64, 16, 16, 80, 0}},
+        {.name = "attention/frame-4096/16x16x80", .n = {1, 4096, 16, 16, 80, 0}},
+        {.name = "attention_backward/1024/12x4x64", .n = {1, 1024, 12, 4, 64, 1}, BACKWARD},
+        {.name = "attention_paged/one-at-1024/12x4x64", .n = {1, 1024, 12, 4, 64, 1}, DECODE},
+        {.name = "attention_paged/8-at-1024/12x4x64", .n = {8, 1024, 12, 4, 64, 1}, DECODE},
+    };
+    add_all(list, items, XR_COUNT(items));
+    if (!gpu) return;
+    const XrBenchCase large[] = {
+        {.name = "attention/prompt-16384/28x4x128", .n = {1, 16384, 28, 4, 128, 1}},
+        {.name = "attention/prompt-32768/28x4x128", .n = {1, 32768, 28, 4, 128, 1}},
+        {.name = "attention/packed-4x4096/28x4x128", .n = {4, 4096, 28, 4, 128, 1}},
+        {.name = "attention_backward/4096/28x4x128", .n = {1, 4096, 28, 4, 128, 1}, BACKWARD},
+        {.name = "attention_backward/16384/28x4x128", .n = {1, 16384, 28, 4, 128, 1}, BACKWARD},
+        {.name = "attention_backward/4x4096/28x4x128", .n = {4, 4096, 28, 4, 128, 1}, BACKWARD},
+        {.name = "attention_paged/1-at-4096/28x4x128", .n = {1, 4096, 28, 4, 128, 1}, DECODE},
+        {.name = "attention_paged/16-at-4096/28x4x128", .n = {16, 4096, 28, 4, 128, 1}, DECODE},
+        {.name = "attention_paged/64-at-4096/28x4x128", .n = {64, 4096, 28, 4, 128, 1}, DECODE},
+    };
+    add_all(list, large, XR_COUNT(large));
 }

@@ -1,8 +1,11 @@
 #include "shared/bench/bench.h"
 
 #include "ref/isa.h"
+#include "ref/yardstick.h"
 #include "shared/base/memory.h"
+#include "shared/bench/numbers.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -76,8 +79,50 @@ bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, 
     return true;
 }
 
-void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick, int threads) {
-    const char *isa = xr_isa_name(xr_isa());
+enum { GPU_ROUNDS = 10, GPU_SIZE = 8192 };
+static const size_t GPU_COPY = (size_t)1 << 30;
+
+static double copy_rate(XrBackend *b) {
+    XrError err;
+    char *memory = b->alloc(b, 2 * GPU_COPY, "the rate of copies", &err);
+    XR_REQUIRE(memory, "%s", err.message);
+    double best = 0;
+    for (int i = 0; i < GPU_ROUNDS; i++) {
+        double start = seconds();
+        b->copy(b, memory, memory + GPU_COPY, GPU_COPY);
+        b->synchronize(b);
+        best = fmax(best, 2 * (double)GPU_COPY / (seconds() - start));
+    }
+    b->free(b, memory);
+    return best;
+}
+
+static double multiply_rate(XrBackend *b) {
+    XrTensor t[3];
+    for (int i = 0; i < 3; i++) t[i] = xr_bench_tensor(b, b->activations, GPU_SIZE, GPU_SIZE);
+    double best = 0;
+    for (int i = 0; i < GPU_ROUNDS; i++) {
+        double start = seconds();
+        xr_linear(b, &t[0], &t[1], &t[2], NULL);
+        b->synchronize(b);
+        best = fmax(best, 2 * pow(GPU_SIZE, 3) / (seconds() - start));
+    }
+    for (int i = 0; i < 3; i++) xr_tensor_free(b, &t[i]);
+    return best;
+}
+
+XrBenchYardstick xr_bench_yardstick(XrBackend *b) {
+    if (strcmp(b->name, "cpu") == 0) {
+        return (XrBenchYardstick){xr_cpu_read_rate(b), xr_cpu_multiply_rate(b)};
+    }
+    return (XrBenchYardstick){copy_rate(b), multiply_rate(b)};
+}
+
+void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick,
+                         const XrBackend *b) {
+    bool cpu = strcmp(b->name, "cpu") == 0;
+    const char *isa = cpu ? xr_isa_name(xr_isa()) : xr_dtype_name(b->activations);
+    int threads = xr_threads_count(b->threads);
     if (json) {
         fprintf(out,
                 "{\"yardstick\": {\"isa\": \"%s\", \"threads\": %d, \"read_bytes_per_s\": %.4g, "
@@ -85,14 +130,13 @@ void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick
                 isa, threads, yardstick->bytes, yardstick->operations);
         return;
     }
-    if (yardstick->bytes == 0) {
-        fprintf(out, "on the GPU, whose best rates are not measured\n\n");
+    if (cpu) {
+        fprintf(out, "%d threads, %s kernels; the hardware reads", threads, isa);
     } else {
-        fprintf(
-            out,
-            "%d threads, %s kernels; the hardware reads %.1f GB/s and multiplies %.1f GFLOP/s\n\n",
-            threads, isa, yardstick->bytes * 1e-9, yardstick->operations * 1e-9);
+        fprintf(out, "%s, activations %s; the hardware copies", b->name, isa);
     }
+    fprintf(out, " %.1f GB/s and multiplies %.1f GFLOP/s\n\n", yardstick->bytes * 1e-9,
+            yardstick->operations * 1e-9);
     fprintf(out, "%-44s %5s %10s %10s %9s %5s %8s %5s %6s  %s\n", "case", "runs", "median ms",
             "least ms", "GFLOP/s", "peak", "GB/s", "read", "MB", "rate");
 }

@@ -49,22 +49,28 @@ typedef struct XrBenchResult {
     XrBenchWork work;
 } XrBenchResult;
 
-// The processor at its best, on the backend's threads; 0: not known, as of a GPU.
+// The hardware at its best: the backend's threads, or a GPU, which copies (bytes read and written)
+// and multiplies matrices of 8,192 x 8,192 in its type of activations.
 typedef struct XrBenchYardstick {
     double bytes, operations; // a second
 } XrBenchYardstick;
 
+XrBenchYardstick xr_bench_yardstick(XrBackend *b);
+
 bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, XrError *err);
 
 // One line of a table for people, or a JSON object a line. Rates are of the median.
-void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick, int threads);
+void xr_bench_print_head(FILE *out, bool json, const XrBenchYardstick *yardstick,
+                         const XrBackend *b);
 void xr_bench_print(FILE *out, bool json, const XrBenchCase *item, const XrBenchResult *result,
                     const XrBenchYardstick *yardstick);
 
 // ---- the families of cases ----
-void xr_bench_linear(XrBenchList *list);
-void xr_bench_attention(XrBenchList *list);
-void xr_bench_logprob(XrBenchList *list);
+// `gpu`: with the sizes of a training step of the 7B model.
+void xr_bench_linear(XrBenchList *list, bool gpu);
+void xr_bench_attention(XrBenchList *list, bool gpu);
+void xr_bench_logprob(XrBenchList *list, bool gpu);
+void xr_bench_memory(XrBenchList *list);
 void xr_bench_verify(XrBenchList *list);
 // The tokenizer on the texts of the data folder (XR_DATA_DIR).
 void xr_bench_text(XrBenchList *list, const char *data);

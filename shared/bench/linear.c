@@ -16,33 +16,6 @@ typedef struct Linear {
     int64_t copies, next;
 } Linear;
 
-static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
-    int64_t T = self->n[0], N = self->n[1], K = self->n[2];
-    int64_t bytes = N * K * (int64_t)xr_dtype_size(self->dtype);
-    Linear *l = xr_calloc(1, sizeof *l);
-    l->b = b;
-    l->copies = T <= 16 ? COLD_BYTES / bytes + 1 : 1;
-    XrDType activation = self->dtype == XR_F32 ? XR_F32 : b->activations;
-    l->x = xr_bench_tensor(b, activation, T, K);
-    l->y = xr_bench_tensor(b, activation, T, N);
-    l->w = xr_bench_tensor(b, self->dtype, N, K);
-    if (l->copies > 1) {
-        XrTensor all;
-        if (!xr_tensor_alloc(b, &all, self->dtype, 2, (int64_t[]){N * l->copies, K}, "weights",
-                             err)) {
-            XR_BUG("%s", err->message);
-        }
-        for (int64_t i = 0; i < l->copies; i++) {
-            b->copy(b, (char *)all.data + i * bytes, l->w.data, (size_t)bytes);
-        }
-        xr_tensor_free(b, &l->w);
-        l->w = all;
-    }
-    *work = (XrBenchWork){.operations = 2.0 * (double)T * (double)N * (double)K,
-                          .bytes = (double)bytes};
-    return l;
-}
-
 static XrTensor next_weights(Linear *l) {
     int64_t rows = l->y.shape[1];
     l->next = (l->next + 1) % l->copies;
@@ -70,6 +43,35 @@ static void run_weight(void *state) {
     l->b->synchronize(l->b);
 }
 
+static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
+    int64_t T = self->n[0], N = self->n[1], K = self->n[2];
+    int64_t bytes = N * K * (int64_t)xr_dtype_size(self->dtype);
+    Linear *l = xr_calloc(1, sizeof *l);
+    l->b = b;
+    l->copies = T <= 16 ? COLD_BYTES / bytes + 1 : 1;
+    // A gradient of weights is in f32 beside any activations.
+    bool f32 = self->dtype == XR_F32 && self->run != run_weight;
+    XrDType activation = f32 ? XR_F32 : b->activations;
+    l->x = xr_bench_tensor(b, activation, T, K);
+    l->y = xr_bench_tensor(b, activation, T, N);
+    l->w = xr_bench_tensor(b, self->dtype, N, K);
+    if (l->copies > 1) {
+        XrTensor all;
+        if (!xr_tensor_alloc(b, &all, self->dtype, 2, (int64_t[]){N * l->copies, K}, "weights",
+                             err)) {
+            XR_BUG("%s", err->message);
+        }
+        for (int64_t i = 0; i < l->copies; i++) {
+            b->copy(b, (char *)all.data + i * bytes, l->w.data, (size_t)bytes);
+        }
+        xr_tensor_free(b, &l->w);
+        l->w = all;
+    }
+    *work = (XrBenchWork){.operations = 2.0 * (double)T * (double)N * (double)K,
+                          .bytes = (double)bytes};
+    return l;
+}
+
 static void finish(void *state) {
     Linear *l = state;
     xr_tensor_free(l->b, &l->x);
@@ -87,7 +89,7 @@ static void add(XrBenchList *list, const char *name, XrDType dtype, int64_t T, i
     xr_bench_add(list, &item);
 }
 
-void xr_bench_linear(XrBenchList *list) {
+void xr_bench_linear(XrBenchList *list, bool gpu) {
     static const int64_t SHAPES[][2] = {{768, 768},    {256, 768},    {2048, 768},  {768, 2048},
                                         {151936, 768}, {18944, 3584}, {3584, 18944}};
     static const int64_t ROWS[] = {1, 8, 1024};
@@ -103,4 +105,12 @@ void xr_bench_linear(XrBenchList *list) {
     add(list, "linear_backward_input", XR_F32, 1024, 2048, 768, run_input);
     add(list, "linear_backward_input", XR_BF16, 1024, 2048, 768, run_input);
     add(list, "linear_backward_weight", XR_F32, 1024, 2048, 768, run_weight);
+    if (!gpu) return;
+    // A training step's layers; the gradient of weights is in f32.
+    static const int64_t LARGE[][2] = {{4608, 3584}, {3584, 3584}, {18944, 3584}, {3584, 18944}};
+    for (size_t s = 0; s < XR_COUNT(LARGE); s++) {
+        add(list, "linear", XR_BF16, 8192, LARGE[s][0], LARGE[s][1], run_forward);
+        add(list, "linear_backward_input", XR_BF16, 8192, LARGE[s][0], LARGE[s][1], run_input);
+        add(list, "linear_backward_weight", XR_F32, 8192, LARGE[s][0], LARGE[s][1], run_weight);
+    }
 }

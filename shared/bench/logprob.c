@@ -1,17 +1,17 @@
-// Log-probabilities of 256 tokens over the whole vocabulary, and their gradient.
+// Log-probabilities over the whole vocabulary, and their gradient: 256 tokens of a small model, and
+// on a GPU 16,384 of the 7B one.
 #include "shared/bench/bench.h"
 #include "shared/bench/numbers.h"
 
 #include "shared/base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-
-enum { TOKENS = 256, WIDTH = 256, VOCABULARY = 151936 };
 
 typedef struct Logprob {
     XrBackend *b;
     XrTensor hidden, head, dhidden, dhead, targets;
-    XrTensor logprob, entropy, lse; // [TOKENS, 1]
+    XrTensor logprob, entropy, lse; // [tokens, 1]
 } Logprob;
 
 static XrTensor as_list(const XrTensor *t) {
@@ -33,21 +33,25 @@ static void run_backward(void *state) {
     l->b->synchronize(l->b);
 }
 
+// n: tokens, width, vocabulary, whether the gradient is timed.
 static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
+    int64_t tokens = self->n[0], width = self->n[1], vocabulary = self->n[2];
     Logprob *l = xr_calloc(1, sizeof *l);
     l->b = b;
-    l->hidden = xr_bench_tensor(b, b->activations, TOKENS, WIDTH);
-    l->dhidden = xr_bench_tensor(b, b->activations, TOKENS, WIDTH);
-    l->head = xr_bench_tensor(b, b->activations, VOCABULARY, WIDTH);
-    l->dhead = xr_bench_tensor(b, XR_F32, VOCABULARY, WIDTH);
-    l->targets = xr_bench_range(b, TOKENS, 97);
-    l->logprob = xr_bench_tensor(b, XR_F32, TOKENS, 1);
-    l->entropy = xr_bench_tensor(b, XR_F32, TOKENS, 1);
-    l->lse = xr_bench_tensor(b, XR_F32, TOKENS, 1);
+    XrDType activation = self->dtype == XR_F32 ? XR_F32 : b->activations;
+    l->hidden = xr_bench_tensor(b, activation, tokens, width);
+    l->dhidden = xr_bench_tensor(b, activation, tokens, width);
+    l->head = xr_bench_tensor(b, self->dtype, vocabulary, width);
+    l->dhead = xr_bench_tensor(b, XR_F32, vocabulary, width);
+    l->targets = xr_bench_range(b, tokens, 97);
+    l->logprob = xr_bench_tensor(b, XR_F32, tokens, 1);
+    l->entropy = xr_bench_tensor(b, XR_F32, tokens, 1);
+    l->lse = xr_bench_tensor(b, XR_F32, tokens, 1);
     run_forward(l);
-    double product = 2.0 * TOKENS * WIDTH * (double)VOCABULARY;
-    *work = (XrBenchWork){
-        .operations = self->n[0] ? 3 * product : product, .units = TOKENS, .unit = "tokens"};
+    double product = 2.0 * (double)tokens * (double)width * (double)vocabulary;
+    *work = (XrBenchWork){.operations = self->n[3] ? 3 * product : product,
+                          .units = (double)tokens,
+                          .unit = "tokens"};
     return l;
 }
 
@@ -59,14 +63,22 @@ static void finish(void *state) {
     free(l);
 }
 
-void xr_bench_logprob(XrBenchList *list) {
-    XrBenchCase forward = {
-        .name = "logprob/f32/256x256x151936", .start = start, .run = run_forward, .finish = finish};
-    xr_bench_add(list, &forward);
-    XrBenchCase backward = {.name = "logprob_backward/f32/256x256x151936",
-                            .n = {1},
+static void add(XrBenchList *list, XrDType dtype, int64_t tokens, int64_t width,
+                int64_t vocabulary) {
+    for (int64_t gradient = 0; gradient < 2; gradient++) {
+        XrBenchCase item = {.n = {tokens, width, vocabulary, gradient},
+                            .dtype = dtype,
                             .start = start,
-                            .run = run_backward,
+                            .run = gradient ? run_backward : run_forward,
                             .finish = finish};
-    xr_bench_add(list, &backward);
+        snprintf(item.name, sizeof item.name, "logprob%s/%s/%lldx%lldx%lld",
+                 gradient ? "_backward" : "", xr_dtype_name(dtype), (long long)tokens,
+                 (long long)width, (long long)vocabulary);
+        xr_bench_add(list, &item);
+    }
+}
+
+void xr_bench_logprob(XrBenchList *list, bool gpu) {
+    add(list, XR_F32, 256, 256, 151936);
+    if (gpu) add(list, XR_BF16, 16384, 3584, 152064);
 }

@@ -2,7 +2,6 @@
 #include "shared/cli/commands.h"
 #include "shared/cli/device.h"
 
-#include "ref/yardstick.h"
 #include "shared/base/memory.h"
 #include "shared/bench/bench.h"
 
@@ -41,11 +40,8 @@ static int run_cases(const XrBenchList *list, const Arguments *args) {
         fprintf(stderr, "xreasoner bench: %s\n", err.message);
         return 1;
     }
-    XrBenchYardstick yardstick = {0};
-    if (strcmp(args->device.name, "cpu") == 0) {
-        yardstick = (XrBenchYardstick){xr_cpu_read_rate(b), xr_cpu_multiply_rate(b)};
-    }
-    xr_bench_print_head(stdout, args->json, &yardstick, xr_threads_count(b->threads));
+    XrBenchYardstick yardstick = xr_bench_yardstick(b);
+    xr_bench_print_head(stdout, args->json, &yardstick, b);
     int code = 0;
     for (int i = 0; i < list->count && code == 0; i++) {
         XrBenchResult result;
@@ -59,6 +55,27 @@ static int run_cases(const XrBenchList *list, const Arguments *args) {
     }
     xr_backend_free(b);
     return code;
+}
+
+// On a GPU: what it computes. Texts, pictures and judging are the processor's work on any device.
+static void add_cases(XrBenchList *list, const Arguments *args) {
+    bool gpu = strcmp(args->device.name, "cpu") != 0;
+    const char *data = getenv("XR_DATA_DIR");
+    xr_bench_linear(list, gpu);
+    xr_bench_attention(list, gpu);
+    xr_bench_logprob(list, gpu);
+    xr_bench_memory(list);
+    if (!gpu) xr_bench_verify(list);
+    if (!gpu && data && *data) {
+        xr_bench_text(list, data);
+        xr_bench_benchmark(list, data);
+        xr_bench_image(list, data);
+    }
+    if (!args->model) return;
+    xr_bench_model(list, args->model);
+    xr_bench_startup(list, args->model);
+    xr_bench_eval(list, args->model);
+    xr_bench_train(list, args->model);
 }
 
 int xr_command_bench(int argc, char **argv) {
@@ -91,18 +108,7 @@ int xr_command_bench(int argc, char **argv) {
     XrParsed parsed = xr_parse_command_line(&line, argc, argv, &args.filter, &count);
     if (parsed != XR_PARSED) return parsed == XR_PARSED_HELP ? 0 : 2;
     XrBenchList list = {0};
-    xr_bench_linear(&list);
-    xr_bench_attention(&list);
-    xr_bench_logprob(&list);
-    xr_bench_verify(&list);
-    const char *data = getenv("XR_DATA_DIR");
-    if (data && *data) xr_bench_text(&list, data);
-    if (data && *data) xr_bench_benchmark(&list, data);
-    if (data && *data) xr_bench_image(&list, data);
-    if (args.model) xr_bench_model(&list, args.model);
-    if (args.model) xr_bench_startup(&list, args.model);
-    if (args.model) xr_bench_eval(&list, args.model);
-    if (args.model) xr_bench_train(&list, args.model);
+    add_cases(&list, &args);
     int code = 0;
     if (select_cases(&list, args.filter) == 0) {
         fprintf(stderr, "xreasoner bench: no case matches %s; --list names them%s\n", args.filter,

@@ -12,24 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
-// The program that was built beside the tests.
-static void program_path(char *out, size_t bytes) {
-    ssize_t length = readlink("/proc/self/exe", out, bytes - 1);
-    assert_true(length > 0);
-    out[length] = '\0';
-    char *slash = strrchr(out, '/');
-    snprintf(slash + 1, bytes - (size_t)(slash + 1 - out), "xreasoner");
-}
-
 pid_t xr_test_start(const char *const *arguments) {
     return xr_test_start_limited(arguments, 0);
 }
 
 pid_t xr_test_start_limited(const char *const *arguments, int64_t bytes) {
-    char program[4096], *log = xr_path_join(xr_test_scratch(), "log");
+    const char *program = xr_test_program();
+    char *log = xr_path_join(xr_test_scratch(), "log");
     const char *all[64] = {"xreasoner"};
     for (int i = 0; i < 62 && arguments[i]; i++) all[i + 1] = arguments[i];
-    program_path(program, sizeof program);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {

@@ -26,6 +26,9 @@ const char *xr_test_data(const char *name);
 // "<source folder>/<name>", for what the repository carries. Static storage, a few calls deep.
 const char *xr_test_source(const char *name);
 
+// The program, for tests of commands.
+const char *xr_test_program(void);
+
 // A new empty folder for this test program's files, removed at exit.
 const char *xr_test_scratch(void);
 
