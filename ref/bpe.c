@@ -17,7 +17,7 @@ void xr_bpe_table_create(XrBpeTable *table, int64_t merges) {
         slots *= 2;
         shift--;
     }
-    *table = (XrBpeTable){xr_malloc(slots * sizeof *table->slots), slots - 1, shift};
+    *table = (XrBpeTable){xr_alloc_aligned(slots * sizeof *table->slots), slots - 1, shift};
     for (uint32_t i = 0; i < slots; i++) table->slots[i].left = -1;
 }
 

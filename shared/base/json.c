@@ -11,8 +11,8 @@
 const XrJsonLimits XR_JSON_SMALL = {16u << 20, 64, 1000000};
 const XrJsonLimits XR_JSON_LARGE = {512u << 20, 64, 16000000};
 
-static bool fail_at(XrError *err, XrStatus status, const char *name, const char *text, size_t at,
-                    const char *problem) {
+bool xr_json_fail(XrError *err, XrStatus status, const char *name, const char *text, size_t at,
+                  const char *problem) {
     size_t line = 1, start = 0;
     for (size_t i = 0; i < at; i++) {
         if (text[i] == '\n') {
@@ -33,7 +33,7 @@ static bool scan(const char *name, const char *text, size_t bytes, const XrJsonL
     *has_nul = false;
     for (size_t i = 0; i < bytes; i++) {
         char c = text[i];
-        if (c == '\0') return fail_at(err, XR_ERR_INPUT, name, text, i, "a NUL byte in JSON");
+        if (c == '\0') return xr_json_fail(err, XR_ERR_INPUT, name, text, i, "a NUL byte in JSON");
         if (in_string) {
             if (c == '\\' && bytes - i > 5 && memcmp(text + i, "\\u0000", 6) == 0) *has_nul = true;
             if (c == '\\')
@@ -50,10 +50,10 @@ static bool scan(const char *name, const char *text, size_t bytes, const XrJsonL
             depth--;
         nodes += c == ',' || c == '[' || c == '{' || c == ':';
         if (depth > limits->depth) {
-            return fail_at(err, XR_ERR_LIMIT, name, text, i, "JSON is nested too deeply");
+            return xr_json_fail(err, XR_ERR_LIMIT, name, text, i, "JSON is nested too deeply");
         }
         if (nodes > limits->nodes) {
-            return fail_at(err, XR_ERR_LIMIT, name, text, i, "JSON holds too many values");
+            return xr_json_fail(err, XR_ERR_LIMIT, name, text, i, "JSON holds too many values");
         }
     }
     return true;
@@ -94,17 +94,24 @@ static char *replace_nul(const char *text, size_t *bytes, const char mark[5]) {
     return copy;
 }
 
-bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes,
-                   const XrJsonLimits *limits, XrError *err) {
-    *out = (XrJson){0};
+bool xr_json_check_text(const char *name, const char *text, size_t bytes,
+                        const XrJsonLimits *limits, XrError *err) {
     if (bytes > limits->bytes) {
         return xr_fail(err, XR_ERR_LIMIT, "%s: %zu bytes of JSON, over the limit of %zu", name,
                        bytes, limits->bytes);
     }
     size_t valid = xr_utf8_valid_prefix(text, bytes);
-    if (valid < bytes) return fail_at(err, XR_ERR_INPUT, name, text, valid, "not valid UTF-8");
+    return valid == bytes || xr_json_fail(err, XR_ERR_INPUT, name, text, valid, "not valid UTF-8");
+}
+
+bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes,
+                   const XrJsonLimits *limits, XrError *err) {
+    *out = (XrJson){0};
     bool has_nul;
-    if (!scan(name, text, bytes, limits, &has_nul, err)) return false;
+    if (!xr_json_check_text(name, text, bytes, limits, err) ||
+        !scan(name, text, bytes, limits, &has_nul, err)) {
+        return false;
+    }
     char *copy = NULL;
     size_t length = bytes;
     if (has_nul) {
@@ -118,8 +125,8 @@ bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes
     while (out->root && at < length && strchr(" \t\r\n", source[at])) at++;
     bool ok = out->root && at == length;
     if (!ok) {
-        fail_at(err, XR_ERR_INPUT, name, source, XR_MIN(at, length),
-                out->root ? "more text after the JSON value" : "not valid JSON from here on");
+        xr_json_fail(err, XR_ERR_INPUT, name, source, XR_MIN(at, length),
+                     out->root ? "more text after the JSON value" : "not valid JSON from here on");
     }
     free(copy);
     if (ok)

@@ -54,6 +54,12 @@ bool xr_json_get_bool(const XrJson *json, const cJSON *object, const char *key, 
 // The string stays cJSON's.
 bool xr_json_get_text(const XrJson *json, const cJSON *object, const char *key, const char **out,
                       XrError *err);
+// What every JSON text must be before it is read: within the limit of bytes, and UTF-8.
+bool xr_json_check_text(const char *name, const char *text, size_t bytes,
+                        const XrJsonLimits *limits, XrError *err);
+// An error that names the line and column of text[at]; returns false.
+bool xr_json_fail(XrError *err, XrStatus status, const char *name, const char *text, size_t at,
+                  const char *problem);
 // Whether `value` is a number that is a whole number of at most 2^53 in size; stores it.
 bool xr_json_whole(const cJSON *value, int64_t *out);
 

@@ -77,9 +77,20 @@ int xr_utf8_encode(uint32_t c, char *out) {
 }
 
 size_t xr_utf8_valid_prefix(const char *text, size_t bytes) {
+    const unsigned char *s = (const unsigned char *)text;
     size_t at = 0, have, want;
-    while (at < bytes && scan((const unsigned char *)text + at, bytes - at, &have, &want))
+    while (at < bytes) {
+        uint64_t eight;
+        if (bytes - at >= sizeof eight) {
+            memcpy(&eight, s + at, sizeof eight);
+            if ((eight & 0x8080808080808080u) == 0) {
+                at += sizeof eight;
+                continue;
+            }
+        }
+        if (!scan(s + at, bytes - at, &have, &want)) break;
         at += want;
+    }
     return at;
 }
 

@@ -4,8 +4,6 @@
 #include "shared/base/memory.h"
 #include "shared/text/tokenizer_internal.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h> // defines: XXH3_64bits
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,27 +19,103 @@ void xr_tokenizer_free(XrTokenizer *t) {
     free(t);
 }
 
-static bool read_all(XrTokenizer *t, const XrJson *json, XrError *err) {
-    if (!cJSON_IsObject(json->root)) {
+// What is found in passing over a tokenizer.json: where its large tables are.
+typedef struct Tables {
+    XrJsonReader vocab, merges;         // in front of them
+    const char *vocab_end, *merges_end; // NULL: not there, or of another kind
+    size_t tokens, pairs;
+} Tables;
+
+// Passes over a member's value; remembers it if it is the first of its name, and of this kind.
+static bool pass_table(XrJsonReader *r, char kind, XrJsonReader *start, const char **end,
+                       size_t *count) {
+    if (*end || xr_json_reader_peek(r) != kind) return xr_json_reader_skip(r, NULL);
+    *start = *r;
+    start->scratch = (XrBuffer){0};
+    if (!xr_json_reader_skip(r, count)) return false;
+    *end = r->at;
+    return true;
+}
+
+static bool is(const char *key, size_t bytes, const char *name) {
+    return bytes == strlen(name) && memcmp(key, name, bytes) == 0;
+}
+
+static bool pass_model(XrJsonReader *r, Tables *out) {
+    const char *key;
+    size_t bytes;
+    if (xr_json_reader_peek(r) != '{') return xr_json_reader_skip(r, NULL);
+    bool ok = xr_json_reader_enter(r, '{');
+    while (ok && xr_json_reader_member(r, &key, &bytes)) {
+        if (is(key, bytes, "vocab"))
+            ok = pass_table(r, '{', &out->vocab, &out->vocab_end, &out->tokens);
+        else if (is(key, bytes, "merges"))
+            ok = pass_table(r, '[', &out->merges, &out->merges_end, &out->pairs);
+        else
+            ok = xr_json_reader_skip(r, NULL);
+    }
+    return !r->failed;
+}
+
+// Passes over the whole file, so that what is malformed anywhere in it is told first.
+static bool find_tables(XrJsonReader *r, Tables *out) {
+    const char *key;
+    size_t bytes;
+    bool model = false, ok = true;
+    *out = (Tables){0};
+    if (xr_json_reader_peek(r) != '{') {
+        return xr_json_reader_skip(r, NULL) && xr_json_reader_finish(r);
+    }
+    xr_json_reader_enter(r, '{');
+    while (ok && xr_json_reader_member(r, &key, &bytes)) {
+        bool first = !model && is(key, bytes, "model");
+        ok = first ? pass_model(r, out) : xr_json_reader_skip(r, NULL);
+        model |= first;
+    }
+    return !r->failed && xr_json_reader_finish(r);
+}
+
+// The text without what is in the tables.
+static void write_rest(XrBuffer *out, const char *text, size_t bytes, const Tables *tables) {
+    struct {
+        const char *start, *end, *instead;
+    } vocab = {tables->vocab.at, tables->vocab_end, "{}"},
+      merges = {tables->merges.at, tables->merges_end, "[]"}, *cut;
+    const char *at = text;
+    for (int i = 0; i < 2; i++) {
+        cut = (i == 0) == (vocab.start < merges.start) ? &vocab : &merges;
+        if (!cut->end) continue;
+        xr_buffer_append(out, at, (size_t)(cut->start - at));
+        xr_buffer_text(out, cut->instead);
+        at = cut->end;
+    }
+    xr_buffer_append(out, at, (size_t)(text + bytes - at));
+}
+
+static bool read_all(XrTokenizer *t, const XrJson *rest, const Tables *tables, XrError *err) {
+    if (!cJSON_IsObject(rest->root)) {
         return xr_fail(err, XR_ERR_INPUT, "%s: a tokenizer.json must be a JSON object", t->name);
     }
-    const cJSON *model = cJSON_GetObjectItemCaseSensitive(json->root, "model");
-    return xr_tokenizer_check_pipeline(t, json, err) &&
-           xr_tokenizer_read_vocabulary(t, json, model, err) &&
-           xr_tokenizer_read_merges(t, json, model, err) && xr_tokenizer_read_added(t, json, err);
+    if (!xr_tokenizer_check_pipeline(t, rest, err)) return false;
+    if (!tables->vocab_end) {
+        return xr_fail(err, XR_ERR_INPUT, "%s: \"model.vocab\" is missing or no object", t->name);
+    }
+    if (!xr_tokenizer_read_vocabulary(t, &tables->vocab, tables->tokens, err)) return false;
+    if (!tables->merges_end) {
+        return xr_fail(err, XR_ERR_INPUT, "%s: \"model.merges\" is missing or no array", t->name);
+    }
+    return xr_tokenizer_read_merges(t, &tables->merges, tables->pairs, err) &&
+           xr_tokenizer_read_added(t, rest, err);
 }
 
 static int32_t id_of_text(const XrTokenizer *t, const char *content) {
     return xr_tokenizer_id(t, content, strlen(content));
 }
 
-// Takes over `json`.
-static XrTokenizer *from_json(XrJson *json, XrError *err) {
+static XrTokenizer *from_tables(const XrJson *rest, const Tables *tables, XrError *err) {
     XrTokenizer *t = xr_calloc(1, sizeof *t);
-    t->name = xr_strdup(json->name);
-    bool ok = read_all(t, json, err);
-    xr_json_free(json);
-    if (!ok) {
+    t->name = xr_strdup(rest->name);
+    if (!read_all(t, rest, tables, err)) {
         xr_tokenizer_free(t);
         return NULL;
     }
@@ -52,9 +126,22 @@ static XrTokenizer *from_json(XrJson *json, XrError *err) {
 }
 
 XrTokenizer *xr_tokenizer_parse(const char *name, const char *text, size_t bytes, XrError *err) {
+    XrJsonReader reader;
     XrJson json;
-    if (!xr_json_parse(&json, name, text, bytes, &XR_JSON_LARGE, err)) return NULL;
-    return from_json(&json, err);
+    XrBuffer rest = {0};
+    Tables tables;
+    XrTokenizer *t = NULL;
+    if (xr_json_reader_start(&reader, name, text, bytes, &XR_JSON_LARGE, err) &&
+        find_tables(&reader, &tables)) {
+        write_rest(&rest, text, bytes, &tables);
+        if (xr_json_parse(&json, name, rest.data, rest.length, &XR_JSON_LARGE, err)) {
+            t = from_tables(&json, &tables, err);
+            xr_json_free(&json);
+        }
+    }
+    xr_buffer_free(&rest);
+    xr_json_reader_end(&reader);
+    return t;
 }
 
 // "eos_token": "text", or {"content": "text", ...}, or null.
@@ -110,9 +197,12 @@ static bool read_config(XrTokenizer *t, const char *path, XrError *err) {
 XrTokenizer *xr_tokenizer_load(const char *path, XrError *err) {
     bool folder = xr_path_is_folder(path);
     char *file = folder ? xr_path_join(path, "tokenizer.json") : xr_strdup(path);
-    XrJson json;
+    XrBuffer text = {0};
     XrTokenizer *t = NULL;
-    if (xr_json_read_file(&json, file, &XR_JSON_LARGE, err)) t = from_json(&json, err);
+    if (xr_file_read(file, XR_JSON_LARGE.bytes, &text, err)) {
+        t = xr_tokenizer_parse(file, text.data, text.length, err);
+    }
+    xr_buffer_free(&text);
     free(file);
     if (!t || !folder) return t;
     char *config = xr_path_join(path, "tokenizer_config.json");
@@ -156,17 +246,6 @@ int32_t xr_tokenizer_eos(const XrTokenizer *t) {
 
 int32_t xr_tokenizer_pad(const XrTokenizer *t) {
     return t->pad;
-}
-
-int32_t xr_tokenizer_vocabulary_id(const XrTokenizer *t, const char *bytes, size_t count) {
-    uint32_t at = (uint32_t)XXH3_64bits(bytes, count) & t->index_mask;
-    for (int32_t id; (id = t->index[at]) >= 0; at = (at + 1) & t->index_mask) {
-        const XrToken *token = &t->tokens[id];
-        if (token->length == count && memcmp(t->bytes.data + token->at, bytes, count) == 0) {
-            return id;
-        }
-    }
-    return -1;
 }
 
 // The first item from `low` on whose byte at `offset` is at least `byte`; items from `low` to

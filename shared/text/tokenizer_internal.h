@@ -4,7 +4,7 @@
 
 #include "ref/bpe.h"
 #include "shared/base/buffer.h"
-#include "shared/base/json.h"
+#include "shared/base/json_reader.h"
 #include "shared/text/tokenizer.h"
 
 enum {
@@ -34,12 +34,18 @@ typedef struct XrAddedList {
     bool starts[256]; // whether some token starts with this byte
 } XrAddedList;
 
+// A token of the vocabulary by the hash of its bytes: id -1 in a free slot.
+typedef struct XrIndexSlot {
+    int32_t id;
+    uint32_t tag; // the upper half of the hash, whose lower half chooses the slot
+} XrIndexSlot;
+
 struct XrTokenizer {
     char *name;
     XrToken *tokens; // [size]
     int32_t size, capacity;
     XrBuffer bytes;
-    int32_t *index; // [index_mask + 1] ids of the vocabulary by hash of their bytes, -1: free
+    XrIndexSlot *index; // [index_mask + 1], open addressing with linear probing
     uint32_t index_mask;
     int32_t byte_ids[256];
     XrBpeTable merges;
@@ -59,11 +65,26 @@ int32_t xr_added_match(const XrTokenizer *t, const XrAddedList *list, const char
 // Checks every part of a tokenizer.json but the model's tables and the added tokens: whether the
 // steps are those that this program implements. Sets t->nfc and t->ignore_merges.
 bool xr_tokenizer_check_pipeline(XrTokenizer *t, const XrJson *json, XrError *err);
-// Reads model.vocab and model.merges, and added_tokens.
-bool xr_tokenizer_read_vocabulary(XrTokenizer *t, const XrJson *json, const cJSON *model,
+// Read model.vocab and model.merges, of `count` entries, each from a reader that stands in front of
+// it (in a text that was passed over once without an error, since the position's error is lost),
+// and added_tokens.
+bool xr_tokenizer_read_vocabulary(XrTokenizer *t, const XrJsonReader *vocab, size_t count,
                                   XrError *err);
-bool xr_tokenizer_read_merges(XrTokenizer *t, const XrJson *json, const cJSON *model, XrError *err);
+bool xr_tokenizer_read_merges(XrTokenizer *t, const XrJsonReader *merges, size_t count,
+                              XrError *err);
 bool xr_tokenizer_read_added(XrTokenizer *t, const XrJson *json, XrError *err);
+
+// A start of a token's text, quoted as JSON, for messages.
+typedef struct XrQuoted {
+    char text[256];
+} XrQuoted;
+
+XrQuoted xr_token_quote(const char *text, size_t bytes);
+// Whether a number can be a token's id; stores it.
+bool xr_tokenizer_check_id(const XrTokenizer *t, int64_t number, const char *text, size_t bytes,
+                           int32_t *id, XrError *err);
+// The entry of an id, for which room is made.
+XrToken *xr_tokenizer_reach(XrTokenizer *t, int32_t id);
 
 // The bytes that a spelling in the byte alphabet stands for, appended to `out`; false, with nothing
 // appended, where a character is outside it.

@@ -1,6 +1,6 @@
 // JSON Lines from hostile bytes: lines of at most 4,096 bytes, each parsed and walked through.
 #include "shared/base/file.h"
-#include "shared/base/json.h"
+#include "shared/base/json_reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +38,21 @@ static void walk(const XrJson *json, const cJSON *value, XrBuffer *scratch) {
     }
 }
 
+// What the reader takes is a value to cJSON too, of as many entries.
+static void read_without_tree(const XrBuffer *line, const XrJson *json) {
+    XrJsonReader r;
+    XrError err = {0};
+    size_t count;
+    if (xr_json_reader_start(&r, "line", line->data, line->length, &XR_JSON_SMALL, &err) &&
+        xr_json_reader_skip(&r, &count) && xr_json_reader_finish(&r)) {
+        XR_REQUIRE(json && count == (size_t)cJSON_GetArraySize(json->root),
+                   "two readers of JSON disagree");
+    } else {
+        XR_REQUIRE(err.message[0], "refused without a message");
+    }
+    xr_json_reader_end(&r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0;
     FILE *file = fmemopen((void *)data, size, "rb");
@@ -50,7 +65,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         XR_REQUIRE(line.length <= LINE_LIMIT && line.data[line.length] == '\0', "a line too long");
         seen += line.length;
         XrJson json;
-        if (!xr_json_parse(&json, "line", line.data, line.length, &XR_JSON_SMALL, &err)) {
+        bool parsed = xr_json_parse(&json, "line", line.data, line.length, &XR_JSON_SMALL, &err);
+        read_without_tree(&line, parsed ? &json : NULL);
+        if (!parsed) {
             XR_REQUIRE(err.message[0], "refused without a message");
             continue;
         }
