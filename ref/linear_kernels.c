@@ -1,6 +1,10 @@
-// Tiles of up to ROWS x 4 or TALL x 3 sums, each held in one vector whose lanes run along K.
+// Tiles of up to ROWS x 4 or TALL x 3 sums, each held in one vector whose lanes run along K. The
+// columns of a tile lie far apart, those of the next tile right behind them: each reads on where
+// the other ended, so that memory is read in as many long runs as a tile has columns, which the
+// processor fetches ahead by itself.
 #include "ref/linear_kernels.h"
 
+#include "ref/product.h" // defines: XR_PRODUCT_CHUNK
 #include "ref/weights.h"
 #include "shared/base/memory.h" // defines: XR_MIN
 
@@ -23,19 +27,13 @@ enum { COLUMNS = 4 }; // of a sum's array; tiles of more than ROWS rows use thre
 typedef struct Tile {
     const float *x;
     const char *w[COLUMNS];
-    int64_t x_stride, depth, ahead;
+    int64_t x_stride, depth;
 } Tile;
 
 static inline Vec last_inputs(const float *x, int64_t count) {
     float padded[XR_LANES] = {0};
     memcpy(padded, x, (size_t)count * sizeof *x);
     return vec_load(padded);
-}
-
-XR_INLINE void prefetch(const Tile *t, int64_t k, int columns, XrDType type) {
-    XR_UNROLL for (int c = 0; c < columns; c++) {
-        __builtin_prefetch(t->w[c] + (k + t->ahead) * (type == XR_F32 ? 4 : 2), 0, 2);
-    }
 }
 
 #if defined(__AVX512F__)
@@ -96,15 +94,13 @@ XR_INLINE void sum_tile(float sums[][COLUMNS], Vec acc[][COLUMNS], int rows) {
 }
 
 // sums[r][c] = x[r] . w[c] over the tile's depth.
-XR_INLINE void tile(float sums[][COLUMNS], const Tile *t, int rows, int columns, XrDType type,
-                    bool fetch) {
+XR_INLINE void tile(float sums[][COLUMNS], const Tile *t, int rows, int columns, XrDType type) {
     Vec acc[TALL][COLUMNS];
     XR_UNROLL for (int r = 0; r < rows; r++) {
         XR_UNROLL for (int c = 0; c < columns; c++) acc[r][c] = (Vec){0};
     }
     int64_t whole = t->depth / XR_LANES * XR_LANES, rest = t->depth - whole;
     for (int64_t k = 0; k < whole; k += XR_LANES) {
-        if (fetch) prefetch(t, k, columns, type);
         Vec x[TALL];
         XR_UNROLL for (int r = 0; r < rows; r++) x[r] = vec_load(t->x + r * t->x_stride + k);
         XR_UNROLL for (int c = 0; c < columns; c++) {
@@ -126,41 +122,44 @@ XR_INLINE void tile(float sums[][COLUMNS], const Tile *t, int rows, int columns,
     sum_tile(sums, acc, rows);
 }
 
-XR_INLINE void store_tile(const XrLinearBlock *b, int64_t row, int64_t column,
-                          float sums[][COLUMNS], int rows, int64_t columns) {
+// Adds to or begins `rows` rows of the tile's columns, which are `apart` from each other.
+XR_INLINE void store_tile(const XrLinearBlock *b, int64_t row, int64_t column, int64_t apart,
+                          float sums[][COLUMNS], int rows, int columns, int64_t k) {
+    bool last = b->bias && k + XR_PRODUCT_CHUNK >= b->depth;
     for (int r = 0; r < rows; r++) {
-        float *y = b->y + (row + r) * b->y_stride + column;
-        for (int c = 0; c < columns; c++) {
-            float sum = b->first ? sums[r][c] : y[c] + sums[r][c];
-            y[c] = b->bias ? sum + b->bias[column + c] : sum;
+        float *y = b->y + (row + r) * b->y_stride;
+        int64_t at = column;
+        for (int c = 0; c < columns && at < b->columns; c++, at += apart) {
+            float sum = k == 0 ? sums[r][c] : y[at] + sums[r][c];
+            y[at] = last ? sum + b->bias[at] : sum;
         }
     }
 }
 
-// Past the last column the last one is computed again, and not stored.
-XR_INLINE void one_tile(const XrLinearBlock *b, int64_t row, int64_t column, int rows, XrDType type,
-                        bool fetch) {
+// One chunk of K, from `k` on. Past the last column the last one is computed again, and not stored.
+XR_INLINE void one_tile(const XrLinearBlock *b, int64_t row, int64_t column, int64_t apart,
+                        int64_t k, int rows, int columns, XrDType type) {
     float sums[TALL][COLUMNS] = {{0}};
-    int columns = rows > ROWS ? 3 : 4;
-    Tile t = {.x = b->x + row * b->x_stride,
+    Tile t = {.x = b->x + row * b->x_stride + k,
               .x_stride = b->x_stride,
-              .depth = b->depth,
-              .ahead = b->ahead};
-    int64_t row_bytes = b->w_stride * (type == XR_F32 ? 4 : 2);
+              .depth = XR_MIN(XR_PRODUCT_CHUNK, b->depth - k)};
+    int64_t size = type == XR_F32 ? 4 : 2;
     for (int c = 0; c < columns; c++) {
-        t.w[c] = (const char *)b->w + XR_MIN(column + c, b->columns - 1) * row_bytes;
+        int64_t at = XR_MIN(column + c * apart, b->columns - 1);
+        t.w[c] = (const char *)b->w + (at * b->depth + k) * size;
     }
-    tile(sums, &t, rows, columns, type, fetch);
-    store_tile(b, row, column, sums, rows, XR_MIN(columns, b->columns - column));
+    tile(sums, &t, rows, columns, type);
+    store_tile(b, row, column, apart, sums, rows, columns, k);
 }
 
 #define CASE(n)                                                                                    \
     case n:                                                                                        \
-        one_tile(b, row, column, n, type, fetch);                                                  \
+        if ((n) <= ROWS || columns < COLUMNS)                                                      \
+            one_tile(b, row, column, apart, k, n, columns, type);                                  \
         break
 
-XR_INLINE void some_rows(const XrLinearBlock *b, int64_t row, int64_t column, int64_t rows,
-                         XrDType type, bool fetch) {
+XR_INLINE void some_rows(const XrLinearBlock *b, int64_t row, int64_t column, int64_t apart,
+                         int64_t k, int64_t rows, int columns, XrDType type) {
     switch (rows) {
         CASE(1);
         CASE(2);
@@ -181,20 +180,26 @@ XR_INLINE void some_rows(const XrLinearBlock *b, int64_t row, int64_t column, in
     }
 }
 
-// Few rows: in as few passes over the weights as can be, of as equal numbers of rows as can be; the
-// first pass fetches ahead, the others find the weights in the cache.
-XR_INLINE void few_rows(const XrLinearBlock *b, XrDType type) {
-    int64_t passes = (b->rows + TALL - 1) / TALL;
-    for (int64_t row = 0, rows; row < b->rows; row += rows, passes--) {
-        rows = (b->rows - row + passes - 1) / passes;
-        int64_t step = rows > ROWS ? 3 : 4;
-        for (int64_t column = 0; column < b->columns; column += step) {
-            if (row == 0) // two calls: whether to fetch is a constant in the inner loop
-                some_rows(b, row, column, rows, type, true);
-            else
-                some_rows(b, row, column, rows, type, false);
+// All tiles, in passes of as equal numbers of rows as can be; only the first pass over a tile's
+// weights reads them from memory.
+XR_INLINE void tiles(const XrLinearBlock *b, int64_t passes, int columns, XrDType type) {
+    int64_t apart = (b->columns + columns - 1) / columns;
+    for (int64_t column = 0; column < apart; column++) {
+        for (int64_t k = 0; k == 0 || k < b->depth; k += XR_PRODUCT_CHUNK) {
+            for (int64_t row = 0, rows, left = passes; row < b->rows; row += rows, left--) {
+                rows = (b->rows - row + left - 1) / left;
+                some_rows(b, row, column, apart, k, rows, columns, type);
+            }
         }
     }
+}
+
+XR_INLINE void few_rows(const XrLinearBlock *b, XrDType type) {
+    int64_t passes = (b->rows + TALL - 1) / TALL;
+    if ((b->rows + passes - 1) / passes > ROWS)
+        tiles(b, passes, 3, type);
+    else
+        tiles(b, passes, COLUMNS, type);
 }
 
 static void few_f32(const XrLinearBlock *b) {

@@ -8,22 +8,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// y[rows, columns] = or += x[rows, depth] w[columns, depth]^T (+ bias). Strides are in elements.
+// y[rows, columns] = x[rows, depth] w[columns, depth]^T (+ bias). Strides are in elements.
 typedef struct XrLinearBlock {
     float *y;
     const float *x;
-    const void *w;     // elements of w_type, not necessarily aligned
+    const void *w;     // elements of w_type, not necessarily aligned, row behind row
     const float *bias; // [columns], or NULL
-    int64_t y_stride, x_stride, w_stride;
-    int64_t rows, columns;
-    int64_t depth; // at most XR_PRODUCT_CHUNK (ref/product.h)
-    int64_t ahead; // elements of w from one that is read to the one to fetch into a cache
-    bool first;    // y is written, not added to
+    int64_t y_stride, x_stride;
+    int64_t rows, columns, depth;
 } XrLinearBlock;
 
 // Every element of y is summed in the same order, whatever rows, columns and type of weights, and
-// in that of ref/product_kernels.h: element k of the sum goes to lane k % lanes, the lanes are
-// added by halves.
+// in that of ref/product_kernels.h: element k of a chunk goes to lane k % lanes, the lanes are
+// added by halves, chunks of XR_PRODUCT_CHUNK are added in order.
 typedef struct XrLinearKernels {
     // For weights of f32, bf16 and f16 (indexed by XrDType) as they lie in memory.
     void (*few_rows[3])(const XrLinearBlock *block);
