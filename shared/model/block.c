@@ -81,11 +81,26 @@ static void place_attention(XrBlockActs *a, XrArena *arena, const XrBlockShape *
     a->att = xr_arena_2d(arena, dtype, tokens, width);
 }
 
+// The first block's norm, delta and h serve all blocks.
+static void place_shared(XrBlockActs *a, XrArena *arena, const XrBlockShape *s, int64_t tokens,
+                         XrDType dtype, bool keep, const XrBlockActs *first) {
+    if (first) {
+        a->norm1 = first->norm1;
+        a->delta1 = first->delta1;
+        a->h = first->h;
+    } else {
+        a->norm1 = xr_arena_2d(arena, dtype, tokens, s->hidden);
+        a->delta1 = xr_arena_2d(arena, dtype, tokens, s->hidden);
+        if (keep) a->h = xr_arena_2d(arena, dtype, tokens, s->intermediate);
+    }
+    a->norm2 = a->norm1;
+    a->delta2 = a->delta1;
+}
+
 void xr_block_place(XrBlockActs *a, XrArena *arena, const XrBlockShape *s, int64_t tokens,
-                    XrDType dtype, bool keep) {
-    *a = (XrBlockActs){.x = xr_arena_2d(arena, dtype, tokens, s->hidden),
-                       .norm1 = xr_arena_2d(arena, dtype, tokens, s->hidden),
-                       .delta1 = xr_arena_2d(arena, dtype, tokens, s->hidden)};
+                    XrDType dtype, bool keep, const XrBlockActs *first) {
+    *a = (XrBlockActs){.x = xr_arena_2d(arena, dtype, tokens, s->hidden)};
+    place_shared(a, arena, s, tokens, dtype, keep, first);
     size_t mark = arena->used;
     place_attention(a, arena, s, tokens, dtype);
     size_t attention_end = arena->used;
@@ -93,14 +108,9 @@ void xr_block_place(XrBlockActs *a, XrArena *arena, const XrBlockShape *s, int64
         a->rstd1 = xr_arena_1d(arena, XR_F32, tokens);
         a->lse = xr_arena_2d(arena, XR_F32, tokens, s->heads.heads);
         a->mid = xr_arena_2d(arena, dtype, tokens, s->hidden);
-        a->norm2 = xr_arena_2d(arena, dtype, tokens, s->hidden);
         a->rstd2 = xr_arena_1d(arena, XR_F32, tokens);
-        a->h = xr_arena_2d(arena, dtype, tokens, s->intermediate);
-        a->delta2 = xr_arena_2d(arena, dtype, tokens, s->hidden);
     } else {
         a->mid = a->x;
-        a->norm2 = a->norm1;
-        a->delta2 = a->delta1;
         arena->used = mark; // the MLP's tensors lie where attention's were
     }
     a->gate = xr_arena_2d(arena, dtype, tokens, s->intermediate);
@@ -157,6 +167,7 @@ void xr_block_forward(XrBackend *b, const XrBlockShape *s, const XrBlockWeights 
     xr_add_rmsnorm(b, &a->norm2, &a->mid, if_any(&a->rstd2), &a->x, &a->delta1, &w->norm2, s->eps);
     xr_linear(b, &a->gate, &a->norm2, &w->gate, if_any(&w->gate_bias));
     xr_linear(b, &a->up, &a->norm2, &w->up, if_any(&w->up_bias));
+    if (in->again) return;
     xr_swiglu(b, &a->h, &a->gate, &a->up);
     xr_linear(b, &a->delta2, &a->h, &w->down, if_any(&w->down_bias));
 }

@@ -19,8 +19,10 @@ typedef struct XrBlockWeights {
     XrTensor norm2, gate, gate_bias, up, up_bias, down, down_bias;
 } XrBlockWeights;
 
-// What a block computes, T rows each. Kept whole for a backward pass; without that, tensors share
-// memory as soon as they are no longer needed, and there are no statistics.
+// What a block computes, T rows each. Kept for a backward pass, but for norm1, norm2 and h, which
+// that makes again, and delta1 and delta2, which it does not need: one piece of memory for all
+// blocks. If nothing is kept, tensors share memory as soon as they are no longer needed, and there
+// are no statistics.
 typedef struct XrBlockActs {
     XrTensor x;            // [T, hidden] the residual stream that enters
     XrTensor norm1, rstd1; // [T, hidden], [T]
@@ -46,6 +48,7 @@ typedef struct XrBlockInput {
     const XrObserver *observer;
     const char *stage;
     int64_t index;
+    bool again; // the block has run before: its result, and what leads to it alone, are not wanted
 } XrBlockInput;
 
 XrBlockShape xr_layer_shape(const XrConfig *config);
@@ -53,9 +56,10 @@ XrBlockShape xr_vision_block_shape(const XrVisionConfig *vision);
 XrBlockWeights xr_layer_weights(const XrModel *model, int64_t layer);
 XrBlockWeights xr_vision_block_weights(const XrModel *model, int64_t block);
 
-// Places the activations of a block for `tokens` rows.
+// Places the activations of a block for `tokens` rows. `first` are those of the first of the
+// blocks, which share memory with them; NULL for itself.
 void xr_block_place(XrBlockActs *acts, XrArena *arena, const XrBlockShape *shape, int64_t tokens,
-                    XrDType dtype, bool keep);
+                    XrDType dtype, bool keep, const XrBlockActs *first);
 // The first `tokens` rows of all of them.
 XrBlockActs xr_block_rows(const XrBlockActs *acts, int64_t tokens);
 

@@ -78,10 +78,12 @@ static void linear_backward(XrBackend *b, const XrTensor *dx, bool more, const X
     if (dw->data || dbias->data) xr_linear_backward_weight(b, if_any(dw), if_any(dbias), dy, x);
 }
 
-static void mlp_backward(XrBackend *b, const XrBlockWeights *w, const XrBlockWeights *dw,
+static void mlp_backward(XrBackend *b, float eps, const XrBlockWeights *w, const XrBlockWeights *dw,
                          const XrBlockActs *a, const XrBlockGrads *g) {
+    xr_swiglu(b, &a->h, &a->gate, &a->up);
     linear_backward(b, &g->h, false, &dw->down, &dw->down_bias, &g->stream, &a->h, &w->down);
     xr_swiglu_backward(b, &g->gate, &g->up, &g->h, &a->gate, &a->up);
+    xr_rmsnorm(b, &a->norm2, NULL, &a->mid, &w->norm2, eps);
     linear_backward(b, &g->norm, false, &dw->gate, &dw->gate_bias, &g->gate, &a->norm2, &w->gate);
     linear_backward(b, &g->norm, true, &dw->up, &dw->up_bias, &g->up, &a->norm2, &w->up);
     xr_rmsnorm_backward(b, &g->stream, if_any(&dw->norm2), &g->norm, &g->stream, &a->mid, &w->norm2,
@@ -92,12 +94,13 @@ void xr_block_backward(XrBackend *b, const XrBlockShape *s, const XrBlockWeights
                        const XrBlockWeights *dw, const XrBlockActs *a, const XrBlockGrads *g,
                        const XrBlockInput *in) {
     XR_REQUIRE(!in->cache && a->rstd1.data, "a backward pass needs kept activations and no cache");
-    mlp_backward(b, w, dw, a, g);
+    mlp_backward(b, s->eps, w, dw, a, g);
     linear_backward(b, &g->att, false, &dw->o, &dw->o_bias, &g->stream, &a->att, &w->o);
     xr_attention_backward(b, &g->q, &g->k, &g->v, &g->att, &a->q, &a->k, &a->v, &a->att, &a->lse,
                           in->segments, s->heads);
     xr_rope(b, &g->q, &in->cos, &in->sin, s->heads.heads, true);
     xr_rope(b, &g->k, &in->cos, &in->sin, s->heads.kv_heads, true);
+    xr_rmsnorm(b, &a->norm1, NULL, &a->x, &w->norm1, s->eps);
     linear_backward(b, &g->norm, false, &dw->q, &dw->q_bias, &g->q, &a->norm1, &w->q);
     linear_backward(b, &g->norm, true, &dw->k, &dw->k_bias, &g->k, &a->norm1, &w->k);
     linear_backward(b, &g->norm, true, &dw->v, &dw->v_bias, &g->v, &a->norm1, &w->v);

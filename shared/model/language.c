@@ -9,7 +9,8 @@ static void place_layer(XrLanguageWorkspace *ws, XrArena *arena, const XrBlockSh
                         int64_t layer) {
     XrBlockActs *acts = &ws->layers[layer];
     if (layer == 0 || ws->keep == XR_KEEP_ALL) {
-        xr_block_place(acts, arena, shape, ws->capacity, ws->dtype, ws->keep != XR_KEEP_NOTHING);
+        xr_block_place(acts, arena, shape, ws->capacity, ws->dtype, ws->keep != XR_KEEP_NOTHING,
+                       layer ? &ws->layers[0] : NULL);
         return;
     }
     *acts = ws->layers[0];
@@ -131,6 +132,7 @@ void xr_language_backward(XrLanguageWorkspace *ws, const XrLanguageInput *in,
                "a backward pass needs a workspace that keeps activations, and no cache");
     XrBlockShape shape = xr_layer_shape(&m->config);
     XrBlockInput block = block_input(ws, in);
+    block.again = true;
     XrBlockGrads grads = xr_block_grads_rows(&ws->grads, tokens);
     XrTensor out = xr_rows(&ws->out, 0, tokens), rstd = xr_rows(&ws->last_rstd, 0, tokens);
     XrTensor dnorm = xr_parameter_gradient(gradients, XR_FINAL_NORM, 0);

@@ -71,7 +71,8 @@ static void layout(void *context, XrArena *arena) {
     p->frames = xr_arena_1d(arena, XR_I32, p->plan.frame_count + 1);
     for (int64_t i = 0; i < v->blocks; i++) {
         if (i == 0 || p->keep) {
-            xr_block_place(&p->blocks[i], arena, &shape, patches, p->model->activations, p->keep);
+            xr_block_place(&p->blocks[i], arena, &shape, patches, p->model->activations, p->keep,
+                           i ? &p->blocks[0] : NULL);
         } else {
             p->blocks[i] = p->blocks[0];
         }
