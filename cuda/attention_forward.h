@@ -173,19 +173,19 @@ XR_DEVICE void xr_store_rows(const XrAttend<T> &a, const float (&value)[BLOCKS][
     }
 }
 
-// What the scores of one tile of keys, s, give the rows of a warp. In parts: that tile's results
-// alone.
-template <typename T, int C, int BLOCKS, int KEYS, bool PARTS>
+// What the scores of one tile of keys, s, give the rows of a warp. `alone`: that tile's results
+// without those before.
+template <typename T, int C, int BLOCKS, int KEYS>
 XR_DEVICE void xr_add_tile(const XrAttend<T> &a, float (&value)[BLOCKS][4 * C][4],
                            XrSoftmax<BLOCKS> &state, const XrWarpRows<BLOCKS> &w,
-                           float (&s)[BLOCKS][KEYS / 8][4], const T *values, int tile) {
+                           float (&s)[BLOCKS][KEYS / 8][4], const T *values, int tile, bool alone) {
     xr_mask_tile(s, w, tile * KEYS);
     XrSoftmax<BLOCKS> found;
     xr_softmax_tile(s, found, a.log2);
     XrFactors<T, BLOCKS, KEYS> factors;
     xr_factors(factors, s);
     XrJoin<BLOCKS> join;
-    if (PARTS) {
+    if (BLOCKS == 1 && alone) { // what is spread over blocks has one block of rows
 #pragma unroll
         for (int n = 0; n < 4 * C; n++) {
 #pragma unroll
@@ -217,9 +217,9 @@ template <typename T, int C, int ROWS> constexpr size_t xr_attend_shared() {
 }
 
 // A block has WARPS warps with 16 BLOCKS rows each. Values arrive while scores are computed, the
-// next keys while values are added. PARTS: the block has a.tiles_a_block tiles of keys and stores
-// what each gives.
-template <typename T, int C, int WARPS, int BLOCKS, bool PARTS, typename Keys>
+// next keys while values are added. With a.parts, which blocks of one warp alone may have, the
+// block has a.tiles_a_block tiles of keys and stores what each gives.
+template <typename T, int C, int WARPS, int BLOCKS, typename Keys>
 XR_KERNEL(32 * WARPS)
 xr_attend(XrAttend<T> a, Keys source) {
     constexpr int KEYS = XrAttentionTile<T>::keys, ROWS = 16 * BLOCKS * WARPS, THREADS = 32 * WARPS;
@@ -238,7 +238,8 @@ xr_attend(XrAttend<T> a, Keys source) {
     const int last_row = min(rows, first_row + ROWS) - 1;
     const int seen = a.causal ? before + last_row / a.group : view.length;
     int tile = 0, end = (seen + KEYS - 1) / KEYS;
-    if (PARTS) {
+    const bool parts = WARPS == 1 && a.parts;
+    if (parts) {
         tile = (int)blockIdx.y * a.tiles_a_block;
         end = min(end, tile + a.tiles_a_block);
         if (tile >= end) return;
@@ -277,11 +278,13 @@ xr_attend(XrAttend<T> a, Keys source) {
         }
         xr_copy_commit();
         if (sees) {
-            xr_add_tile<T, C, BLOCKS, KEYS, PARTS>(a, value, state, w, s, value_tile, tile);
-            if constexpr (PARTS) xr_store_part<T, C>(a, value[0], state, tile);
+            xr_add_tile<T, C, BLOCKS, KEYS>(a, value, state, w, s, value_tile, tile, parts);
+            if constexpr (WARPS == 1) {
+                if (parts) xr_store_part<T, C>(a, value[0], state, tile);
+            }
         }
     }
-    if (!PARTS) xr_store_rows<T, C, BLOCKS>(a, value, state, work, head, first_row + warp_row);
+    if (!parts) xr_store_rows<T, C, BLOCKS>(a, value, state, work, head, first_row + warp_row);
 }
 
 // What both kinds of attention fill in alike. A row may be read in accesses of 16 bytes only where
@@ -316,7 +319,7 @@ template <typename T, int C, typename Keys>
 void xr_attend_tiles(XrBackend *b, const XrAttend<T> &a, const Keys &keys, int64_t tokens) {
     constexpr int blocks = XrAttentionTile<T>::blocks, rows = 16 * blocks * XR_ATTENTION_WARPS;
     constexpr size_t shared = xr_attend_shared<T, C, rows>();
-    auto kernel = xr_attend<T, C, XR_ATTENTION_WARPS, blocks, false, Keys>;
+    auto kernel = xr_attend<T, C, XR_ATTENTION_WARPS, blocks, Keys>;
     xr_allow_shared(kernel, shared);
     // Each sequence may end in a tile that is not full.
     int64_t tiles = xr_pieces(tokens * a.group, rows) + a.sequences;

@@ -79,7 +79,7 @@ static void attend_in_parts(XrBackend *b, XrAttend<T> a, const CacheKeys<T> &key
     a.parts = (float *)xr_cuda_scratch(b, XR_SCRATCH_PARTIAL,
                                        count * (size_t)(C * XR_SLICE + 2) * sizeof(float));
     a.part_state = a.parts + count * C * XR_SLICE;
-    auto kernel = xr_attend<T, C, 1, 1, true, CacheKeys<T>>;
+    auto kernel = xr_attend<T, C, 1, 1, CacheKeys<T>>;
     xr_allow_shared(kernel, shared);
     dim3 grid((unsigned)items, (unsigned)xr_pieces(a.most_tiles, a.tiles_a_block));
     XR_LAUNCH(kernel, grid, 32, shared, xr_cuda_stream(b), a, keys);
@@ -100,7 +100,7 @@ static void attend_few(XrBackend *b, XrAttend<T> a, const CacheKeys<T> &keys, in
         attend_in_parts<T, C>(b, a, keys, items);
         return;
     }
-    auto kernel = xr_attend<T, C, 1, 1, false, CacheKeys<T>>;
+    auto kernel = xr_attend<T, C, 1, 1, CacheKeys<T>>;
     xr_allow_shared(kernel, shared);
     XR_LAUNCH(kernel, (unsigned)items, 32, shared, xr_cuda_stream(b), a, keys);
 }
@@ -119,11 +119,12 @@ extern "C" void xr_cuda_attention_paged(XrBackend *b, const XrTensor *out, const
                              (int)tables.longest};
         int64_t rows = queries.longest * a.group;
         a.most = FEW_ROWS;
-        XR_HEAD_SLICES(heads.head_dim, C, (attend_few<T, C>(b, a, keys, rows)));
+        XR_HEAD_SLICE_PAIRS(heads.head_dim, C, (attend_few<T, C>(b, a, keys, rows)));
         if (rows > FEW_ROWS) {
             a.least = FEW_ROWS + 1;
             a.most = INT32_MAX;
-            XR_HEAD_SLICES(heads.head_dim, C, (xr_attend_tiles<T, C>(b, a, keys, q->shape[0])));
+            XR_HEAD_SLICE_PAIRS(heads.head_dim, C,
+                                (xr_attend_tiles<T, C>(b, a, keys, q->shape[0])));
         }
     });
 }

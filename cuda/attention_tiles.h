@@ -46,7 +46,8 @@ XR_DEVICE int xr_tile_row(int n, int t, int h) {
     return 32 * (n / 4) + 8 * t + 2 * (n % 4) + h;
 }
 
-// Runs the code once with C standing for the number of slices of a head.
+// Runs the code once with C standing for the number of slices of a head, at least 2: each C is a
+// kernel, and takes the compiler long.
 #define XR_SLICE_CASE(count, C, ...)                                                               \
     case count: {                                                                                  \
         constexpr int C = count;                                                                   \
@@ -54,10 +55,18 @@ XR_DEVICE int xr_tile_row(int n, int t, int h) {
         break;                                                                                     \
     }
 #define XR_HEAD_SLICES(head_dim, C, ...)                                                           \
-    switch (((head_dim) + XR_SLICE - 1) / XR_SLICE) {                                              \
-        XR_SLICE_CASE(1, C, __VA_ARGS__)                                                           \
+    switch (XR_MAX(2, ((head_dim) + XR_SLICE - 1) / XR_SLICE)) {                                   \
         XR_SLICE_CASE(2, C, __VA_ARGS__)                                                           \
         XR_SLICE_CASE(3, C, __VA_ARGS__)                                                           \
+        XR_SLICE_CASE(4, C, __VA_ARGS__)                                                           \
+    default:                                                                                       \
+        XR_BUG("%s: heads of %d; at most %d", __func__, head_dim, XR_MOST_HEAD_DIM);               \
+    }
+// Over pages, where heads are a language model's, 64 or 128 elements: 2 or 4. How many slices there
+// are changes no bits: what is beyond a head's elements is zero.
+#define XR_HEAD_SLICE_PAIRS(head_dim, C, ...)                                                      \
+    switch (((head_dim) + 2 * XR_SLICE - 1) / (2 * XR_SLICE) * 2) {                                \
+        XR_SLICE_CASE(2, C, __VA_ARGS__)                                                           \
         XR_SLICE_CASE(4, C, __VA_ARGS__)                                                           \
     default:                                                                                       \
         XR_BUG("%s: heads of %d; at most %d", __func__, head_dim, XR_MOST_HEAD_DIM);               \

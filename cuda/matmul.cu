@@ -73,25 +73,33 @@ struct Bias {
 };
 
 XR_DEVICE float bias_at(Bias bias, int64_t n) {
-    if (!bias.data) return 0.0f;
     if (bias.dtype == XR_F32) return ((const float *)bias.data)[n];
     if (bias.dtype == XR_BF16) return xr_to_float(((const XrBf16 *)bias.data)[n]);
     return xr_to_float(((const XrHalf *)bias.data)[n]);
 }
 
-template <typename C> struct Result {
-    C *data;
+struct Result {
+    void *data; // f32 or bf16
+    XrDType dtype;
     int64_t stride, m, n;
     Bias bias;
     bool accumulate;
 };
 
-template <typename C> XR_DEVICE void put(Result<C> c, int64_t m, int64_t n, float sum) {
-    if (m >= c.m || n >= c.n) return;
-    C *to = c.data + m * c.stride + n;
-    if (c.bias.data) sum += bias_at(c.bias, n);
+template <typename C> XR_DEVICE void put_as(const Result &c, int64_t at, float sum) {
+    C *to = (C *)c.data + at;
     if (c.accumulate) sum += xr_to_float(*to);
     xr_assign(*to, sum);
+}
+
+XR_DEVICE void put(const Result &c, int64_t m, int64_t n, float sum) {
+    if (m >= c.m || n >= c.n) return;
+    const int64_t at = m * c.stride + n;
+    if (c.bias.data) sum += bias_at(c.bias, n);
+    if (c.dtype == XR_F32)
+        put_as<float>(c, at, sum);
+    else
+        put_as<XrBf16>(c, at, sum);
 }
 
 // One buffer: a tile of a, then one of b.
@@ -100,9 +108,9 @@ template <int HIGH, bool TURNED_A, bool TURNED_B> struct Stage {
     static constexpr int elements = b_begins + Tile<WIDE, TURNED_B>::elements;
 };
 
-template <int HIGH, bool TURNED_A, bool TURNED_B, typename C>
+template <int HIGH, bool TURNED_A, bool TURNED_B>
 XR_KERNEL(THREADS)
-multiply_bf16(Result<C> c, Source a, Source b, int64_t depth) {
+multiply_bf16(Result c, Source a, Source b, int64_t depth) {
     XR_DYNAMIC_SHARED(uint16_t, shared);
     constexpr int warps_down = HIGH == SHORT ? 1 : 2, warps_across = 8 / warps_down;
     constexpr int tiles_down = HIGH / warps_down / 16, tiles_across = WIDE / warps_across / 8;
@@ -152,6 +160,11 @@ multiply_bf16(Result<C> c, Source a, Source b, int64_t depth) {
         }
     }
     xr_copy_wait<0>();
+    __syncthreads(); // nobody reads the tiles any more
+    // Each warp lays 16 rows of its sums out in their memory, so that lanes store what lies side by
+    // side, and the store, which knows types and bias, stands in the code a few times alone.
+    constexpr int columns = WIDE / warps_across;
+    float *const laid = (float *)shared + warp * 16 * columns;
     const int lane = (int)threadIdx.x % 32;
 #pragma unroll
     for (int i = 0; i < tiles_down; i++) {
@@ -159,42 +172,47 @@ multiply_bf16(Result<C> c, Source a, Source b, int64_t depth) {
         for (int j = 0; j < tiles_across; j++) {
 #pragma unroll
             for (int e = 0; e < 4; e++) {
-                put(c, m + first_row + 16 * i + lane / 4 + e / 2 * 8,
-                    n + first_column + 8 * j + lane % 4 * 2 + e % 2, sum[i][j][e]);
+                laid[(lane / 4 + e / 2 * 8) * columns + 8 * j + lane % 4 * 2 + e % 2] =
+                    sum[i][j][e];
             }
         }
+        xr_sync_warp();
+#pragma unroll 1
+        for (int k = lane; k < 16 * columns; k += 32) {
+            put(c, m + first_row + 16 * i + k / columns, n + first_column + k % columns, laid[k]);
+        }
+        xr_sync_warp();
     }
 }
 
-template <int HIGH, bool TURNED_A, bool TURNED_B, typename C>
-static void launch_bf16(XrBackend *b, Result<C> c, Source x, Source y, int64_t depth) {
+template <int HIGH, bool TURNED_A, bool TURNED_B>
+static void launch_bf16(XrBackend *b, Result c, Source x, Source y, int64_t depth) {
     constexpr int bytes = STAGES * Stage<HIGH, TURNED_A, TURNED_B>::elements * 2;
-    auto kernel = multiply_bf16<HIGH, TURNED_A, TURNED_B, C>;
+    auto kernel = multiply_bf16<HIGH, TURNED_A, TURNED_B>;
     xr_cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
                   "matmul");
     dim3 grid((unsigned)xr_pieces(c.n, WIDE), (unsigned)xr_pieces(c.m, HIGH));
     XR_LAUNCH(kernel, grid, THREADS, bytes, xr_cuda_stream(b), c, x, y, depth);
 }
 
-template <bool TURNED_A, bool TURNED_B, typename C>
-static void launch_height(XrBackend *b, Result<C> c, Source x, Source y, int64_t depth) {
+template <bool TURNED_A, bool TURNED_B>
+static void launch_height(XrBackend *b, Result c, Source x, Source y, int64_t depth) {
     if (c.m <= 4 * SHORT) {
-        launch_bf16<SHORT, TURNED_A, TURNED_B, C>(b, c, x, y, depth);
+        launch_bf16<SHORT, TURNED_A, TURNED_B>(b, c, x, y, depth);
     } else {
-        launch_bf16<TALL, TURNED_A, TURNED_B, C>(b, c, x, y, depth);
+        launch_bf16<TALL, TURNED_A, TURNED_B>(b, c, x, y, depth);
     }
 }
 
-template <typename C>
-static void launch_turned(XrBackend *b, Result<C> c, Source x, bool turned_x, Source y,
-                          bool turned_y, int64_t depth) {
+static void launch_turned(XrBackend *b, Result c, Source x, bool turned_x, Source y, bool turned_y,
+                          int64_t depth) {
     if (turned_x && turned_y) {
-        launch_height<true, true, C>(b, c, x, y, depth);
+        launch_height<true, true>(b, c, x, y, depth);
     } else if (turned_y) {
-        launch_height<false, true, C>(b, c, x, y, depth);
+        launch_height<false, true>(b, c, x, y, depth);
     } else {
         XR_REQUIRE(!turned_x, "matmul: a turned a with a straight b");
-        launch_height<false, false, C>(b, c, x, y, depth);
+        launch_height<false, false>(b, c, x, y, depth);
     }
 }
 
@@ -223,10 +241,10 @@ static Source aligned_source(XrBackend *b, XrScratch slot, XrOperand x, int64_t 
     return Source{copy, pitch, outer};
 }
 
-template <typename C> static void run_bf16(XrBackend *b, const XrMatmul *p, Result<C> c) {
+static void run_bf16(XrBackend *b, const XrMatmul *p, Result c) {
     Source x = aligned_source(b, XR_SCRATCH_OPERAND, p->a, p->m, p->k);
     Source y = aligned_source(b, XR_SCRATCH_OPERAND_2, p->b, p->n, p->k);
-    launch_turned<C>(b, c, x, p->a.turned, y, p->b.turned, p->k);
+    launch_turned(b, c, x, p->a.turned, y, p->b.turned, p->k);
 }
 
 // ---- f32 ----
@@ -250,9 +268,9 @@ XR_DEVICE void load_tile(float *tile, View<T> v, int64_t first, int64_t k, int64
     }
 }
 
-template <typename A, typename B, typename C>
+template <typename A, typename B>
 XR_KERNEL(THREADS)
-multiply_f32(Result<C> c, View<A> a, View<B> b, int64_t depth) {
+multiply_f32(Result c, View<A> a, View<B> b, int64_t depth) {
     XR_SHARED(float, tile_a, DEPTH *PITCH);
     XR_SHARED(float, tile_b, DEPTH *PITCH);
     const int64_t m = (int64_t)blockIdx.y * SIDE, n = (int64_t)blockIdx.x * SIDE;
@@ -295,32 +313,31 @@ template <typename T> static View<T> view_of(XrOperand x, int64_t count) {
     return View<T>{(const T *)x.data, x.turned ? 1 : x.stride, x.turned ? x.stride : 1, count};
 }
 
-template <typename A, typename C>
-static void run_f32(XrBackend *b, const XrMatmul *p, Result<C> c) {
+template <typename A> static void run_f32(XrBackend *b, const XrMatmul *p, Result c) {
     dim3 grid((unsigned)xr_pieces(p->n, SIDE), (unsigned)xr_pieces(p->m, SIDE));
     View<A> x = view_of<A>(p->a, p->m);
     const XrTensor weight = xr_tensor2(p->b.dtype, (void *)p->b.data, p->n, p->k);
     XR_WEIGHT_TYPES(&weight, B, {
         View<B> y = view_of<B>(p->b, p->n);
-        XR_LAUNCH((multiply_f32<A, B, C>), grid, THREADS, 0, xr_cuda_stream(b), c, x, y, p->k);
+        XR_LAUNCH((multiply_f32<A, B>), grid, THREADS, 0, xr_cuda_stream(b), c, x, y, p->k);
     });
 }
 
 // ---- either ----
 
-template <typename C> static void run(XrBackend *b, const XrMatmul *p) {
+static void run(XrBackend *b, const XrMatmul *p) {
     Bias bias = {NULL, XR_F32};
     if (p->bias) {
         XrTensor aligned = xr_cuda_aligned_in(b, XR_SCRATCH_BIAS, p->bias);
         bias = Bias{aligned.data, aligned.dtype};
     }
-    Result<C> c = {(C *)p->c, p->stride, p->m, p->n, bias, p->accumulate};
+    Result c = {p->c, p->dtype, p->stride, p->m, p->n, bias, p->accumulate};
     if (p->a.dtype == XR_BF16 && p->b.dtype == XR_BF16) {
-        run_bf16<C>(b, p, c);
+        run_bf16(b, p, c);
     } else if (p->a.dtype == XR_BF16) {
-        run_f32<XrBf16, C>(b, p, c);
+        run_f32<XrBf16>(b, p, c);
     } else {
-        run_f32<float, C>(b, p, c);
+        run_f32<float>(b, p, c);
     }
 }
 
@@ -328,9 +345,5 @@ void xr_cuda_matmul(XrBackend *b, XrMatmul p) {
     if (p.m == 0 || p.n == 0) return;
     XR_REQUIRE(xr_pieces(p.m, SHORT) <= 65535 || p.m > 4 * SHORT, "matmul: %lld rows",
                (long long)p.m);
-    if (p.dtype == XR_BF16) {
-        run<XrBf16>(b, &p);
-    } else {
-        run<float>(b, &p);
-    }
+    run(b, &p);
 }
