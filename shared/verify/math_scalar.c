@@ -19,6 +19,14 @@ static XrExpr *as_quantity(XrMath *math, XrExpr *node, const XrExpr *like) {
     return quantity ? quantity : node;
 }
 
+// 10 m/s, with signs of units below the line, next to a number.
+static XrExpr *as_rate(XrMath *math, XrExpr *node, const XrExpr *other) {
+    bool letters = node->op == XR_E_DIV && xr_expr_has_symbols(node);
+    if (!letters || xr_expr_has_symbols(other)) return node;
+    XrExpr *quantity = xr_unit_of_letters(&math->exprs, node);
+    return quantity ? quantity : node;
+}
+
 static bool is_radian(const XrExpr *node) {
     return node->op == XR_E_QUANTITY && !strcmp(node->name, "radian");
 }
@@ -100,11 +108,8 @@ XrTruth xr_scalar_same(XrMath *math, XrExpr *gold, XrExpr *answer) {
     if (xr_math_late(math)) return XR_UNDECIDED;
     if (answer->op == XR_E_QUANTITY) gold = as_quantity(math, gold, answer);
     if (gold->op == XR_E_QUANTITY) answer = as_quantity(math, answer, gold);
-    // A gold such as 10 m/s, with signs of units below the line, next to a number.
-    if (gold->op == XR_E_DIV && xr_expr_has_symbols(gold) && !xr_expr_has_symbols(answer)) {
-        XrExpr *quantity = xr_unit_of_letters(&math->exprs, gold);
-        if (quantity) gold = quantity;
-    }
+    gold = as_rate(math, gold, answer);
+    answer = as_rate(math, answer, gold);
     if (gold->op == XR_E_QUANTITY || answer->op == XR_E_QUANTITY)
         return quantities_same(math, gold, answer);
     if (gold->op == XR_E_PERCENT || answer->op == XR_E_PERCENT)
