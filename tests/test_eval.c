@@ -284,9 +284,11 @@ static void counts_what_is_left_out(void **state) {
 
 // ---- stored responses: every number by hand ----
 
-// Four questions, five samples each; question 3 has three samples, question 4 none.
+// Four questions, five samples each; question 3 has three samples, question 4 none. A picture that
+// is not there is no reason not to judge what was said about it.
 static const char ITEMS[] =
-    "{\"id\": \"1\", \"subject\": \"s\", \"question\": \"Half?\", \"answer\": \"1/2\"}\n"
+    "{\"id\": \"1\", \"subject\": \"s\", \"question\": \"Half?\", \"answer\": \"1/2\", "
+    "\"image\": \"nowhere.png\"}\n"
     "{\"id\": \"2\", \"subject\": \"s\", \"question\": \"Three?\", \"answer\": \"3\"}\n"
     "{\"id\": \"3\", \"subject\": \"t\", \"question\": \"Which?\", \"answer\": \"B\", "
     "\"options\": [\"cat\", \"dog\"]}\n"

@@ -140,8 +140,9 @@ static bool load_set(XrSuite *suite, const XrDatasetSpec *spec, const XrRunConfi
     }
     XrSuiteSet *set = &suite->sets[suite->count++];
     *set = (XrSuiteSet){.benchmark = benchmark};
-    XrBenchmarkLoadOptions options = {.images = spec->images,
-                                      .without_pictures = config->without_images};
+    // Stored responses are judged without a look at the pictures.
+    bool unseen = config->without_images || config->responses;
+    XrBenchmarkLoadOptions options = {.images = spec->images, .without_pictures = unseen};
     if (!xr_benchmark_load(&set->items, benchmark, spec->path, &options, err)) return false;
     choose_range(set, spec, config->max_items);
     return true;
