@@ -69,6 +69,20 @@ static void json_strings_keep_nul(void **state) {
     xr_buffer_free(&scratch);
 }
 
+static void json_may_begin_with_a_byte_order_mark(void **state) {
+    static const char *const texts[] = {"\xEF\xBB\xBF"
+                                        "3",
+                                        "\xEF\xBB\xBF 3 ", "3"};
+    for (size_t i = 0; i < XR_COUNT(texts); i++) {
+        XrJson json;
+        XrError err = {0};
+        const char *text = texts[i];
+        assert_true(xr_json_parse(&json, "t", text, strlen(text), &XR_JSON_SMALL, &err));
+        assert_true(json.root->valuedouble == 3);
+        xr_json_free(&json);
+    }
+}
+
 static void json_refuses(void **state) {
     const struct {
         const char *text, *part;
@@ -163,6 +177,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(utf8_round_trip),
         cmocka_unit_test(utf8_refuses),
         cmocka_unit_test(json_strings_keep_nul),
+        cmocka_unit_test(json_may_begin_with_a_byte_order_mark),
         cmocka_unit_test(json_refuses),
         cmocka_unit_test(file_errors_name_the_path),
         cmocka_unit_test(file_written_whole_or_not_at_all),

@@ -120,7 +120,9 @@ bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes
     }
     const char *source = copy ? copy : text;
     const char *end = NULL;
-    out->root = cJSON_ParseWithLengthOpts(source, length, &end, false);
+    // cJSON steps over a byte order mark too, but not in front of a single character.
+    size_t mark = length >= 3 && memcmp(source, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    out->root = cJSON_ParseWithLengthOpts(source + mark, length - mark, &end, false);
     size_t at = end && end >= source ? (size_t)(end - source) : 0;
     while (out->root && at < length && strchr(" \t\r\n", source[at])) at++;
     bool ok = out->root && at == length;
