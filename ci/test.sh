@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs everything that must hold: the tests in a release build,
 # the tests under AddressSanitizer and UndefinedBehaviorSanitizer, with CUDA's kernels on an emulated GPU
-# that checks every access (docs/cuda.md), a compilation of these kernels by nvcc where there is one, and a
-# minute of each fuzz target, built by clang, on its kept corpus. ci/lint.sh, which takes as long again, runs clang-tidy.
+# that checks every access (docs/cuda.md), whole models and trainers on that GPU without these checks, a
+# compilation of these kernels by nvcc where there is one, and a minute of each fuzz target, built by clang, on its kept corpus. ci/lint.sh, which takes as long again, runs clang-tidy.
 #
 #   ci/test.sh            all of it
 #   ci/test.sh quick      the release build and its tests alone
@@ -28,6 +28,19 @@ section "tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 cmake --preset sanitize >/dev/null
 cmake --build build-sanitize -j "$jobs"
 ctest --preset sanitize -j "$jobs" -LE slow
+
+section "whole models and trainers on the emulated GPU"
+mapfile -t models < <(cd tests && grep -l XR_TEST_MODELS_ON_CUDA test_*.c | sed 's/\.c$//')
+on_emulation() {
+  local log=build-emulation/$1.log code=0
+  "build-emulation/bin/$1" '*cuda*' >"$log" 2>&1 || code=1
+  cat "$log"
+  return $code
+}
+export -f on_emulation
+cmake --preset emulation >/dev/null
+cmake --build build-emulation -j "$jobs" --target xreasoner_program "${models[@]}"
+printf '%s\n' "${models[@]}" | xargs -P "$jobs" -I{} bash -c 'on_emulation {}'
 
 if command -v nvcc >/dev/null; then
   section "kernels for GPUs, compiled by nvcc"
