@@ -1,5 +1,4 @@
 // The formats in which training data is published.
-#include "shared/base/error.h"
 #include "shared/base/memory.h"
 #include "shared/dataset/example.h"
 
@@ -141,10 +140,13 @@ static bool open_thoughts_answer(const XrJson *json, const char *text, char **ou
     *out = whole ? reasoned(thought, solution) : NULL;
     free(thought);
     free(solution);
-    return whole || wrong(json, "conversations",
-                          "answers of one <|begin_of_thought|> ... <|end_of_thought|> and one "
-                          "<|begin_of_solution|> ... <|end_of_solution|>, with nothing outside",
-                          err);
+    if (!whole) {
+        wrong(json, "conversations",
+              "answers of one <|begin_of_thought|> ... <|end_of_thought|> and one "
+              "<|begin_of_solution|> ... <|end_of_solution|>, with nothing outside",
+              err);
+    }
+    return whole;
 }
 
 static const char *role_of(const char *from) {
@@ -178,9 +180,7 @@ static bool conversations_convert(const XrJson *json, const cJSON *row, XrExampl
         xr_chat_add_text(&out->chat, system, strlen(system));
     }
     cJSON_ArrayForEach(turn, turns) {
-        const char *from = text_of(turn, "from"), *value = text_of(turn, "value");
-        XR_REQUIRE(from && value, "a turn of a conversation has lost its text");
-        const char *role = role_of(from);
+        const char *role = role_of(text_of(turn, "from")), *value = text_of(turn, "value");
         char *answer = NULL;
         bool answers = strcmp(role, "assistant") == 0;
         if (answers && !open_thoughts_answer(json, value, &answer, err)) return false;
