@@ -111,7 +111,7 @@ static bool add_to_index(XrTokenizer *t, int32_t id) {
 
 static bool add_token(XrTokenizer *t, const char *text, size_t bytes, int64_t number,
                       XrError *err) {
-    int32_t id;
+    int32_t id = -1;
     if (!xr_tokenizer_check_id(t, number, text, bytes, &id, err)) return false;
     XrToken *token = xr_tokenizer_reach(t, id);
     if (token->flags) {
