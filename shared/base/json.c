@@ -121,7 +121,7 @@ bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes
     const char *source = copy ? copy : text;
     const char *end = NULL;
     // cJSON steps over a byte order mark too, but not in front of a single character.
-    size_t mark = length >= 3 && memcmp(source, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    size_t mark = xr_utf8_mark(source, length);
     out->root = cJSON_ParseWithLengthOpts(source + mark, length - mark, &end, false);
     size_t at = end && end >= source ? (size_t)(end - source) : 0;
     while (out->root && at < length && strchr(" \t\r\n", source[at])) at++;

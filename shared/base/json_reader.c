@@ -19,10 +19,10 @@ static bool malformed(XrJsonReader *r) {
 
 bool xr_json_reader_start(XrJsonReader *r, const char *name, const char *text, size_t bytes,
                           const XrJsonLimits *limits, XrError *err) {
-    *r = (XrJsonReader){.name = name, .text = text, .at = text, .limits = limits, .err = err};
+    *r = (XrJsonReader){.name = name, .text = text, .limits = limits, .err = err};
+    r->at = text + xr_utf8_mark(text, bytes);
     r->end = text + bytes;
     r->failed = !xr_json_check_text(name, text, bytes, limits, err);
-    if (bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) r->at += 3;
     return !r->failed;
 }
 

@@ -76,6 +76,10 @@ int xr_utf8_encode(uint32_t c, char *out) {
     return 4;
 }
 
+size_t xr_utf8_mark(const char *text, size_t bytes) {
+    return bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+}
+
 size_t xr_utf8_valid_prefix(const char *text, size_t bytes) {
     const unsigned char *s = (const unsigned char *)text;
     size_t at = 0, have, want;

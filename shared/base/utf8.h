@@ -17,6 +17,8 @@ size_t xr_utf8_valid_prefix(const char *text, size_t bytes);
 // which Rust's and Python's lossy decoders use): at least 1. `*incomplete` says whether the bytes
 // are a proper prefix of some character that merely ends too early.
 size_t xr_utf8_invalid_length(const char *text, size_t bytes, bool *incomplete);
+// The bytes of a byte order mark that the text begins with: 3, or 0 where there is none.
+size_t xr_utf8_mark(const char *text, size_t bytes);
 // A name from outside as messages show it: at most 120 bytes, in which bytes that are not valid and
 // control characters are '?'. Static storage of the thread, eight calls deep.
 const char *xr_utf8_shown(const char *text);

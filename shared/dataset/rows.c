@@ -1,6 +1,7 @@
 #include "shared/dataset/rows.h"
 
 #include "shared/base/memory.h"
+#include "shared/base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,8 +92,7 @@ bool xr_rows_open(XrRows *out, const char *path, XrError *err) {
     if (!xr_file_map(path, &out->file, err)) return false;
     out->path = xr_strdup(path);
     const unsigned char *text = out->file.data;
-    size_t at = 0, bytes = out->file.bytes;
-    if (bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) at = 3;
+    size_t bytes = out->file.bytes, at = xr_utf8_mark((const char *)text, bytes);
     while (at < bytes && is_space(text[at])) at++;
     bool ok = true;
     if (at == bytes)

@@ -69,10 +69,9 @@ bool xr_csv_open(XrCsv *out, const char *path, char separator, XrError *err) {
     if (!xr_file_map(path, &out->file, err)) return false;
     out->path = xr_strdup(path);
     const char *text = (const char *)out->file.data;
-    size_t bytes = out->file.bytes, at = 0;
+    size_t bytes = out->file.bytes, at = xr_utf8_mark(text, bytes);
     int64_t line = 1;
     bool named = false, ok = true;
-    if (bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) at = 3;
     while (at < bytes && ok) {
         size_t end = record_end(out, at), stop = end;
         if (stop > at && text[stop - 1] == '\r') stop--;
