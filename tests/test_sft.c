@@ -197,14 +197,6 @@ static void ids_and_targets(void **state) {
 
 enum { SPLIT_ROWS = 8 };
 
-static bool give_gradient(void *context, XrTrainPass *pass, int64_t first, int64_t count,
-                          XrError *err) {
-    const float *gradient = context;
-    XrTensor dlogprob = xr_rows(&pass->dlogprob, first, count);
-    xr_upload(pass->state->model->backend, &dlogprob, gradient + first);
-    return true;
-}
-
 // Adds the gradients of rows [begin, end), each target weighing `share`.
 static void add_rows(Bench *bench, XrTrainPass *pass, int begin, int end, float share) {
     XrSftSequence s[SPLIT_ROWS];
@@ -225,7 +217,7 @@ static void add_rows(Bench *bench, XrTrainPass *pass, int begin, int end, float 
         at += (int64_t)s[i].ids.count;
     }
     XrTrainBatch batch = {packed, end - begin, rows, targets, count, 1, false};
-    assert_true(xr_train_pass_learn(pass, &batch, give_gradient, gradient, &err));
+    assert_true(xr_train_pass_learn(pass, &batch, xr_train_given, gradient, &err));
     for (int i = begin; i < end; i++) xr_sft_sequence_free(&s[i]);
 }
 

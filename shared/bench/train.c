@@ -49,14 +49,6 @@ static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrE
     return t;
 }
 
-static bool give_gradient(void *context, XrTrainPass *pass, int64_t first, int64_t count,
-                          XrError *err) {
-    const float *gradient = context;
-    XrTensor dlogprob = xr_rows(&pass->dlogprob, first, count);
-    xr_upload(pass->state->model->backend, &dlogprob, gradient + first);
-    return true;
-}
-
 // Every token but the first is a target.
 static void run(void *state) {
     Training *t = state;
@@ -65,7 +57,7 @@ static void run(void *state) {
     XrAdamWSettings adamw = {0.9, 0.999, 1e-8, 0, 1};
     XrError err;
     double norm;
-    XR_REQUIRE(xr_train_pass_learn(&t->pass, &batch, give_gradient, t->gradient, &err) &&
+    XR_REQUIRE(xr_train_pass_learn(&t->pass, &batch, xr_train_given, t->gradient, &err) &&
                    xr_train_step(&t->state, &adamw, 1e-5, &norm, &err),
                "%s", err.message);
 }

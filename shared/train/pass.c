@@ -249,3 +249,10 @@ bool xr_train_pass_learn(XrTrainPass *p, const XrTrainBatch *batch, XrTrainObjec
     return forward(p, batch, err) && learn_head(p, batch, objective, context, err) &&
            learn_layers(p, err);
 }
+
+bool xr_train_given(void *context, XrTrainPass *p, int64_t first, int64_t count, XrError *err) {
+    const float *gradient = context;
+    XrTensor dlogprob = xr_rows(&p->dlogprob, first, count);
+    xr_upload(p->state->model->backend, &dlogprob, gradient + first);
+    return true;
+}

@@ -70,5 +70,7 @@ typedef bool XrTrainObjective(void *context, XrTrainPass *pass, int64_t first, i
 // gradients are made; how many does not depend on the number of threads.
 bool xr_train_pass_learn(XrTrainPass *pass, const XrTrainBatch *batch, XrTrainObjective *objective,
                          void *context, XrError *err);
+// The objective whose derivatives are at hand: context is a float [row_count] on the host.
+XrTrainObjective xr_train_given;
 
 #endif
