@@ -2,7 +2,8 @@
 # Installs what is missing, builds, and runs everything that must hold: the tests in a release build,
 # the tests under AddressSanitizer and UndefinedBehaviorSanitizer, with CUDA's kernels on an emulated GPU
 # that checks every access (docs/cuda.md), whole models and trainers on that GPU without these checks, a
-# compilation of these kernels by nvcc where there is one, and a minute of each fuzz target, built by clang, on its kept corpus. ci/lint.sh, which takes as long again, runs clang-tidy.
+# compilation of these kernels by nvcc where there is one, and a minute of each fuzz target, built by
+# clang, on its kept corpus. ci/lint.sh, which takes as long again, runs clang-tidy.
 #
 #   ci/test.sh            all of it
 #   ci/test.sh quick      the release build and its tests alone

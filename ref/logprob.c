@@ -1,6 +1,7 @@
 // Log-probabilities of given tokens over the vocabulary. Logits are computed by xr_cpu_linear for a
 // few rows at a time and reduced by ref/softmax.h, as the sampler does.
 #include "ref/cpu.h"
+#include "ref/product.h"
 #include "ref/softmax.h"
 #include "ref/softmax_kernels.h"
 #include "ref/widen.h"
@@ -109,8 +110,8 @@ void xr_cpu_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTens
     if (rows == 0) return;
     int64_t chunk = XR_MIN(rows, MOST_ROWS);
     // Whole chunks of dhidden's sums, whose order is then the same for any number of rows.
-    int64_t columns =
-        XR_MIN(vocab, BACKWARD_SCRATCH / (int64_t)sizeof(float) / chunk / 1024 * 1024);
+    int64_t columns = XR_MIN(vocab, BACKWARD_SCRATCH / (int64_t)sizeof(float) / chunk /
+                                        XR_PRODUCT_CHUNK * XR_PRODUCT_CHUNK);
     float *memory =
         logits ? NULL : xr_cpu_shared_scratch(b, (size_t)(chunk * columns) * sizeof *memory);
     for (int64_t first = 0; first < rows; first += chunk) {
