@@ -42,7 +42,7 @@ done
 for name in libdl.so.2 librt.so.1 libpthread.so.0; do cp -L "$folder_of_c/$name" "$bundle/glibc/"; done
 strip --strip-unneeded "$bundle"/bin/* "$bundle"/lib/*
 
-cp "$root/golden/ops.safetensors" "$bundle/golden/"
+cp "$root"/golden/{ops,bf16}.safetensors "$bundle/golden/"
 cp -r "$root"/golden/{models,reference,grpo,sft,images,tokenizer} "$bundle/golden/"
 printf '%s\n' "${operations[@]}" >"$bundle/operations.txt"
 cp "$root/ci/gpu/run.sh" "$root/ci/gpu/pytorch.py" "$bundle/"

@@ -1,6 +1,6 @@
-// The optimiser's loops: one contribution to the global norm, and a step of AdamW (Loshchilov and
+// The optimiser's loops: one contribution to the global norm, a step of AdamW (Loshchilov and
 // Hutter, "Decoupled Weight Decay Regularization", 2019), in the order of torch.optim.AdamW and of
-// ref/optimizer.c.
+// ref/optimizer.c, and the weights in bf16.
 #include "cuda/cuda.h"
 #include "cuda/reduce.h"
 
@@ -52,8 +52,28 @@ struct Factors {
 
 enum { EACH = XrChunk<float>::count };
 
+struct alignas(2 * EACH) Rounded {
+    XrBf16 element[EACH];
+};
+
+// As xr_store_chunk, of as many elements as a chunk of floats has: 8 bytes.
+XR_DEVICE void store_rounded(XrBf16 *to, const float in[EACH], int64_t left, bool whole) {
+    if (whole) {
+        Rounded pack;
+#pragma unroll
+        for (int k = 0; k < EACH; k++) xr_assign(pack.element[k], in[k]);
+        *(Rounded *)to = pack;
+    } else {
+#pragma unroll
+        for (int k = 0; k < EACH; k++) {
+            if (k < left) xr_assign(to[k], in[k]);
+        }
+    }
+}
+
 XR_KERNEL(THREADS)
-adamw(float *p, float *m, float *v, const float *grad, int64_t count, Factors f, bool wide) {
+adamw(float *p, float *m, float *v, XrBf16 *rounded, const float *grad, int64_t count, Factors f,
+      bool wide) {
     const int64_t step = (int64_t)gridDim.x * THREADS * EACH;
     const int64_t first = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * EACH;
     for (int64_t i = first; i < count; i += step) {
@@ -74,11 +94,21 @@ adamw(float *p, float *m, float *v, const float *grad, int64_t count, Factors f,
         xr_store_chunk(p + i, value, left, whole);
         xr_store_chunk(m + i, mean, left, whole);
         xr_store_chunk(v + i, square, left, whole);
+        if (rounded) store_rounded(rounded + i, value, left, whole);
     }
 }
 
+static bool is_wide_rounded(const XrTensor *t) {
+    return (uintptr_t)t->data % sizeof(Rounded) == 0;
+}
+
+static int64_t blocks_for(XrBackend *b, int64_t count) {
+    int64_t most = (int64_t)xr_cuda_multiprocessors(b) * 16;
+    return XR_MIN(xr_pieces(count, THREADS * EACH), most);
+}
+
 extern "C" void xr_cuda_adamw(XrBackend *b, const XrTensor *p, const XrTensor *m, const XrTensor *v,
-                              const XrTensor *grad, XrAdamW a) {
+                              const XrTensor *rounded, const XrTensor *grad, XrAdamW a) {
     int64_t count = p->shape[0];
     if (count == 0) return;
     double step = (double)a.step;
@@ -91,10 +121,31 @@ extern "C" void xr_cuda_adamw(XrBackend *b, const XrTensor *p, const XrTensor *m
     factors.take2 = (float)(1 - a.beta2);
     factors.eps = (float)a.eps;
     factors.grad_scale = (float)a.grad_scale;
-    bool wide =
-        xr_cuda_is_wide(p) && xr_cuda_is_wide(m) && xr_cuda_is_wide(v) && xr_cuda_is_wide(grad);
-    int64_t blocks =
-        XR_MIN(xr_pieces(count, THREADS * EACH), (int64_t)xr_cuda_multiprocessors(b) * 16);
-    XR_LAUNCH(adamw, (unsigned)blocks, THREADS, 0, xr_cuda_stream(b), (float *)p->data,
-              (float *)m->data, (float *)v->data, (const float *)grad->data, count, factors, wide);
+    bool wide = xr_cuda_is_wide(p) && xr_cuda_is_wide(m) && xr_cuda_is_wide(v) &&
+                (!rounded || is_wide_rounded(rounded)) && xr_cuda_is_wide(grad);
+    XR_LAUNCH(adamw, (unsigned)blocks_for(b, count), THREADS, 0, xr_cuda_stream(b),
+              (float *)p->data, (float *)m->data, (float *)v->data,
+              rounded ? (XrBf16 *)rounded->data : NULL, (const float *)grad->data, count, factors,
+              wide);
+}
+
+// ---- round_bf16 ----
+
+XR_KERNEL(THREADS) round_all(XrBf16 *y, const float *x, int64_t count, bool wide) {
+    const int64_t step = (int64_t)gridDim.x * THREADS * EACH;
+    const int64_t first = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * EACH;
+    for (int64_t i = first; i < count; i += step) {
+        const int64_t left = count - i;
+        float value[EACH];
+        xr_load_chunk(value, x + i, left, wide && left >= EACH);
+        store_rounded(y + i, value, left, wide && left >= EACH);
+    }
+}
+
+extern "C" void xr_cuda_round_bf16(XrBackend *b, const XrTensor *y, const XrTensor *x) {
+    int64_t count = x->shape[0];
+    if (count == 0) return;
+    XR_LAUNCH(round_all, (unsigned)blocks_for(b, count), THREADS, 0, xr_cuda_stream(b),
+              (XrBf16 *)y->data, (const float *)x->data, count,
+              xr_cuda_is_wide(x) && is_wide_rounded(y));
 }

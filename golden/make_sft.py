@@ -164,4 +164,5 @@ def main():
         train(name, run)
 
 
-main()
+if __name__ == "__main__":
+    main()

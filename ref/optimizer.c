@@ -4,6 +4,7 @@
 #include "ref/norm_kernels.h"
 #include "ref/optimizer_kernels.h"
 #include "shared/base/memory.h"
+#include "shared/tensor/convert.h"
 
 #include <math.h>
 
@@ -39,6 +40,7 @@ typedef struct Step {
     const XrOptimizerKernels *kernels;
     float *p, *m, *v;
     const float *grad;
+    const XrTensor *rounded; // or NULL
     int64_t count;
     XrAdamWFactors factors;
 } Step;
@@ -46,14 +48,17 @@ typedef struct Step {
 static void step_pieces(void *context, int64_t begin, int64_t end, int thread) {
     const Step *s = context;
     for (int64_t piece = begin; piece < end; piece++) {
-        int64_t first = piece * PIECE;
-        s->kernels->adamw(s->p + first, s->m + first, s->v + first, s->grad + first,
-                          XR_MIN(PIECE, s->count - first), s->factors);
+        int64_t first = piece * PIECE, count = XR_MIN(PIECE, s->count - first);
+        s->kernels->adamw(s->p + first, s->m + first, s->v + first, s->grad + first, count,
+                          s->factors);
+        if (!s->rounded) continue;
+        XrTensor to = xr_rows(s->rounded, first, count);
+        xr_convert(to.data, to.dtype, s->p + first, XR_F32, count);
     }
 }
 
 void xr_cpu_adamw(XrBackend *b, const XrTensor *p, const XrTensor *m, const XrTensor *v,
-                  const XrTensor *grad, XrAdamW a) {
+                  const XrTensor *rounded, const XrTensor *grad, XrAdamW a) {
     int64_t count = p->shape[0], pieces = (count + PIECE - 1) / PIECE;
     double step = (double)a.step;
     XrAdamWFactors factors = {.keep = (float)(1 - a.lr * a.weight_decay),
@@ -69,7 +74,12 @@ void xr_cpu_adamw(XrBackend *b, const XrTensor *p, const XrTensor *m, const XrTe
                  m->data,
                  v->data,
                  grad->data,
+                 rounded,
                  count,
                  factors};
     xr_cpu_parallel(b, pieces, 1, step_pieces, &work);
+}
+
+void xr_cpu_round_bf16(XrBackend *b, const XrTensor *y, const XrTensor *x) {
+    xr_convert_parallel(b->threads, y->data, y->dtype, x->data, XR_F32, x->shape[0]);
 }

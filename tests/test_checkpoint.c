@@ -5,6 +5,7 @@
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
+#include "shared/tensor/convert.h"
 #include "shared/train/checkpoint.h"
 #include "shared/train/checkpoint_tensors.h"
 #include "shared/train/export.h"
@@ -40,14 +41,18 @@ typedef struct Bench {
     XrTrainState state;
 } Bench;
 
-static Bench *bench_open(const char *model, bool vision, int rank, int size) {
+static Bench *bench_open_with(const char *model, XrTrainStateOptions options, int rank, int size) {
     Bench *bench = xr_calloc(1, sizeof *bench);
     XrError err;
     bench->b = xr_cpu_create(1);
     bench->model = xr_golden_model(bench->b, model);
     bench->comm = lone_rank(rank, size);
-    assert_true(xr_train_state_create(&bench->state, bench->model, &bench->comm, vision, &err));
+    assert_true(xr_train_state_create(&bench->state, bench->model, &bench->comm, options, &err));
     return bench;
+}
+
+static Bench *bench_open(const char *model, bool vision, int rank, int size) {
+    return bench_open_with(model, (XrTrainStateOptions){.vision = vision}, rank, size);
 }
 
 static void bench_close(Bench *bench) {
@@ -81,6 +86,41 @@ static void assert_painted(Bench *bench) {
             assert_true(first[p->moment_begin + k] == (float)(p->own_begin + k) + 0.25F);
             assert_true(second[p->moment_begin + k] == (float)(p->own_begin + k) + 0.5F);
         }
+    }
+}
+
+// What the passes of bf16 training see: all values as they are now.
+static void assert_rounded(const Bench *bench) {
+    const XrTrainState *s = &bench->state;
+    const float *values = s->values.data;
+    const uint16_t *rounded = s->rounded.data;
+    for (int64_t i = 0; i < s->elements; i++) {
+        if (rounded[i] != xr_f32_to_bf16(values[i])) fail_msg("element %lld", (long long)i);
+    }
+}
+
+// Made, stepped by one rank of one or of two, and replaced: the copies follow.
+static void rounded_follow(void **state) {
+    for (int size = 1; size <= 2; size++) {
+        XrAdamWSettings adamw = {0.9, 0.999, 1e-8, 0.1, 0};
+        Bench *bench =
+            bench_open_with("gqa2_tied.two", (XrTrainStateOptions){.bf16 = true}, 0, size);
+        XrTrainState *s = &bench->state;
+        float *gradient = s->gradients.flat.data;
+        double norm;
+        XrError err;
+        const XrTensor *embedding = xr_model_parameter(bench->model, XR_EMBED, 0);
+        assert_true(embedding->dtype == XR_BF16 && embedding->data == s->rounded.data);
+        assert_rounded(bench);
+        for (int64_t i = 0; i < s->elements; i++) gradient[i] = (float)(i % 7 - 3);
+        paint(bench); // as another rank's step would
+        assert_true(xr_train_step(s, &adamw, 0.5, &norm, &err));
+        assert_true(s->step == 1 && ((float *)s->values.data)[1] != 1);
+        assert_rounded(bench);
+        paint(bench);
+        assert_true(xr_train_gather(s, &err));
+        assert_rounded(bench);
+        bench_close(bench);
     }
 }
 
@@ -141,8 +181,8 @@ static void any_number_of_ranks(void **state) {
 
 static void round_trip(void **state) {
     char *run = fresh_folder("run");
-    Bench *a = bench_open("gqa2_tied.two", true, 0, 1),
-          *b = bench_open("gqa2_tied.two", true, 0, 1);
+    Bench *a = bench_open("gqa2_tied.two", true, 0, 1);
+    Bench *b = bench_open_with("gqa2_tied.two", (XrTrainStateOptions){true, .bf16 = true}, 0, 1);
     XrError err = {0};
     XrCheckpointInfo info = {.step = 7, .epoch = 2, .epoch_step = 3, .num_tokens = 5000000000};
     info.metrics_bytes = 11;
@@ -164,6 +204,7 @@ static void round_trip(void **state) {
     xr_checkpoint_add_file(&back, "data \"x\".jsonl", 0xFEDCBA9876543210u);
     if (!xr_checkpoint_read(newest, &back, &b->state, &err)) fail_msg("%s", err.message);
     assert_painted(b);
+    assert_rounded(b);
     assert_int_equal(b->state.step, 6);
     assert_int_equal(b->state.skipped, 1);
     assert_int_equal(back.step, 12);
@@ -298,7 +339,7 @@ static void weights_come_once(void **state) {
     upload = b->upload;
     b->import = count_import;
     b->upload = count_upload;
-    assert_true(xr_train_state_create(&train, model, &comm, false, &err));
+    assert_true(xr_train_state_create(&train, model, &comm, (XrTrainStateOptions){0}, &err));
     size_t frozen = 0;
     for (int i = 0; i < model->table.count; i++) {
         const XrTensor *a = &model->parameters[i], *c = &whole->model->parameters[i];
@@ -317,9 +358,13 @@ static void weights_come_once(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_cover),    cmocka_unit_test(any_number_of_ranks),
-        cmocka_unit_test(round_trip),      cmocka_unit_test(refuses),
-        cmocka_unit_test(exports_as_read), cmocka_unit_test(weights_come_once),
+        cmocka_unit_test(rounded_follow),
+        cmocka_unit_test(pieces_cover),
+        cmocka_unit_test(any_number_of_ranks),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(exports_as_read),
+        cmocka_unit_test(weights_come_once),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,7 +228,8 @@ static float *gradients_of(const Case *c, const int *sizes, XrKeep keep, int64_t
     XrTrainState state;
     XrTrainPass pass;
     XrError err;
-    assert_true(xr_train_state_create(&state, bench.m->model, comm, false, &err));
+    assert_true(
+        xr_train_state_create(&state, bench.m->model, comm, (XrTrainStateOptions){0}, &err));
     assert_true(xr_train_pass_create(&pass, &state, 4096, keep, &err));
     int at = 0;
     for (; *sizes; at += *sizes++) add_rows(&bench, &pass, at, at + *sizes, 1.0F / 500);
@@ -313,7 +314,7 @@ static void skips_non_finite(void **state) {
     XrComm *comm = xr_comm_single();
     XrTrainState s;
     XrError err;
-    assert_true(xr_train_state_create(&s, bench.m->model, comm, false, &err));
+    assert_true(xr_train_state_create(&s, bench.m->model, comm, (XrTrainStateOptions){0}, &err));
     size_t bytes = xr_nbytes(&s.values);
     float *before = xr_malloc(bytes), *after = xr_malloc(bytes);
     xr_download(bench.b, before, &s.values);

@@ -211,7 +211,7 @@ static void targets_outside(void **state) {
     XrError err = {0};
     assert_true(xr_model_open(&model, b, xr_test_source("golden/models/text_only"),
                               XR_WEIGHTS_AS_STORED, false, &err));
-    assert_true(xr_train_state_create(&train, model, comm, false, &err));
+    assert_true(xr_train_state_create(&train, model, comm, (XrTrainStateOptions){0}, &err));
     assert_true(xr_train_pass_create(&pass, &train, 8, XR_KEEP_ALL, &err));
     int32_t ids[] = {1, 2, 3}, rows[] = {0, 1}, targets[] = {2, 400};
     XrTrainSequence sequence = {ids, 3, NULL};

@@ -90,7 +90,7 @@ static void run_adamw(void *state) {
     XrTensor list[4];
     for (int i = 0; i < 4; i++) list[i] = xr_tensor1(XR_F32, m->t[i].data, m->t[i].shape[0]);
     XrAdamW step = {1e-6, 0.9, 0.999, 1e-8, 0.01, 1, 1};
-    xr_adamw(m->b, &list[0], &list[1], &list[2], &list[3], step);
+    xr_adamw(m->b, &list[0], &list[1], &list[2], NULL, &list[3], step);
     m->b->synchronize(m->b);
 }
 

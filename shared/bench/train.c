@@ -32,7 +32,7 @@ static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrE
     Training *t = xr_calloc(1, sizeof *t);
     t->comm = xr_comm_single();
     bool ok = xr_model_open_unplaced(&t->model, b, self->path, XR_WEIGHTS_AS_STORED, false, err) &&
-              xr_train_state_create(&t->state, t->model, t->comm, false, err) &&
+              xr_train_state_create(&t->state, t->model, t->comm, (XrTrainStateOptions){0}, err) &&
               xr_train_pass_create(&t->pass, &t->state, LENGTH, (XrKeep)self->n[0], err);
     if (!ok) {
         finish(t);

@@ -349,12 +349,21 @@ void xr_squared_norm(XrBackend *b, const XrTensor *sum, const XrTensor *x) {
 }
 
 void xr_adamw(XrBackend *b, const XrTensor *p, const XrTensor *m, const XrTensor *v,
-              const XrTensor *grad, XrAdamW settings) {
+              const XrTensor *rounded, const XrTensor *grad, XrAdamW settings) {
     int64_t count = p->shape[0];
     bool ok = is_list(p, XR_F32, count) && is_list(m, XR_F32, count) && is_list(v, XR_F32, count) &&
-              is_list(grad, XR_F32, count) && settings.step >= 1 && settings.beta1 >= 0 &&
-              settings.beta1 < 1 && settings.beta2 >= 0 && settings.beta2 < 1 && settings.eps >= 0;
-    CHECK(ok, "p %s, m %s, v %s, grad %s, step %lld", xr_shape_text(p), xr_shape_text(m),
-          xr_shape_text(v), xr_shape_text(grad), (long long)settings.step);
-    b->ops->adamw(b, p, m, v, grad, settings);
+              (!rounded || is_list(rounded, XR_BF16, count)) && is_list(grad, XR_F32, count) &&
+              settings.step >= 1 && settings.beta1 >= 0 && settings.beta1 < 1 &&
+              settings.beta2 >= 0 && settings.beta2 < 1 && settings.eps >= 0;
+    CHECK(ok, "p %s, m %s, v %s, rounded %s, grad %s, step %lld", xr_shape_text(p),
+          xr_shape_text(m), xr_shape_text(v), xr_shape_text(rounded), xr_shape_text(grad),
+          (long long)settings.step);
+    b->ops->adamw(b, p, m, v, rounded, grad, settings);
+}
+
+void xr_round_bf16(XrBackend *b, const XrTensor *y, const XrTensor *x) {
+    int64_t count = x->shape[0];
+    CHECK(is_list(y, XR_BF16, count) && is_list(x, XR_F32, count), "y %s, x %s", xr_shape_text(y),
+          xr_shape_text(x));
+    b->ops->round_bf16(b, y, x);
 }

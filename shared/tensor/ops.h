@@ -229,11 +229,14 @@ enum {
     X(squared_norm, (const XrTensor *sum, const XrTensor *x), (sum, x))                            \
     /* g = grad_scale grad; m += (1 - beta1)(g - m); v = beta2 v + (1 - beta2) g^2;                \
        p = (1 - lr weight_decay) p - lr mhat / (sqrt(vhat) + eps), mhat = m / (1 - beta1^step),    \
-       vhat = v / (1 - beta2^step). All f32 [n]; p, m and v are changed in place. */               \
+       vhat = v / (1 - beta2^step). All f32 [n]; p, m and v are changed in place. rounded bf16 [n] \
+       = p to the nearest, ties to even; it may be NULL. */                                        \
     X(adamw,                                                                                       \
-      (const XrTensor *p, const XrTensor *m, const XrTensor *v, const XrTensor *grad,              \
-       XrAdamW settings),                                                                          \
-      (p, m, v, grad, settings))
+      (const XrTensor *p, const XrTensor *m, const XrTensor *v, const XrTensor *rounded,           \
+       const XrTensor *grad, XrAdamW settings),                                                    \
+      (p, m, v, rounded, grad, settings))                                                          \
+    /* y bf16 [n] = x f32 [n] to the nearest, ties to even. */                                     \
+    X(round_bf16, (const XrTensor *y, const XrTensor *x), (y, x))
 
 #define XR_UNWRAP(...) __VA_ARGS__
 #define XR_DECLARE_OP_FIELD(name, parameters, arguments)                                           \

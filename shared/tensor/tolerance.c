@@ -70,6 +70,8 @@ const XrTolerance XR_TOLERANCES[] = {
     {"squared_norm", NULL, 1e-12, 0, 0},
     // m and v: a product and a sum. p: what is subtracted may cancel it.
     {"adamw", NULL, 5e-7, 3e-7, 0},
+    // Both round to nearest, ties to even.
+    {"round_bf16", NULL, 0, 0, 0},
     {NULL, NULL, 0, 0, 0},
 };
 

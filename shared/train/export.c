@@ -50,7 +50,8 @@ static bool write_model(const XrTrainState *s, const char *folder, const char *d
         tensors[i] = (XrSaveTensor){.name = p->name, .tensor = model->weights.tensors[i]};
         if (!s->trained[i]) continue;
         XrDType type = type_of(dtype, tensors[i].tensor.dtype);
-        sources[i] = (Source){model->backend, model->parameters[i], type};
+        sources[i] = (Source){model->backend,
+                              xr_rows(&s->values, s->begin[i], xr_parameter_elements(p)), type};
         tensors[i].tensor = xr_tensor_of(type, NULL, p->ndim, p->shape);
         tensors[i].fill = fill_from;
         tensors[i].context = &sources[i];

@@ -10,10 +10,8 @@ typedef struct ForeignKey {
 
 static const ForeignKey KEYS[] = {
     // transformers
-    {"bf16", "training is in f32; \"dtype\" is the type of weights that are not trained, "
-             "\"save_dtype\" that of model/"},
-    {"fp16", "training is in f32; \"dtype\" is the type of weights that are not trained, "
-             "\"save_dtype\" that of model/"},
+    {"fp16", "training is in f32, or in bf16 with \"bf16\"; \"dtype\" is the type of weights that "
+             "are not trained, \"save_dtype\" that of model/"},
     {"torch_dtype", "use \"dtype\""},
     {"optim", "the optimiser is always AdamW"},
     {"lr", "use \"learning_rate\""},

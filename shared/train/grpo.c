@@ -411,8 +411,10 @@ static bool open_policies(Grpo *s, XrError *err) {
     s->policy =
         xr_policy_create(&s->state, c, c->gradient_checkpointing ? XR_KEEP_INPUTS : XR_KEEP_ALL);
     if (s->loss.objective.kl == XR_KL_NONE) return true;
-    if (!xr_model_open(&s->reference_model, s->options->backend, c->model_name_or_path,
-                       XR_WEIGHTS_AS_STORED, false, err)) {
+    // In the policy's type, so that both say the same before the first step.
+    XrWeightType type = c->bf16 ? XR_WEIGHTS_BF16 : XR_WEIGHTS_AS_STORED;
+    if (!xr_model_open(&s->reference_model, s->options->backend, c->model_name_or_path, type, false,
+                       err)) {
         return false;
     }
     s->reference_model->activations = s->chat_model->model->activations;
@@ -433,8 +435,8 @@ static bool open_lines(const Grpo *s, XrLineFile *out, const char *name, int64_t
 static bool open_training(Grpo *s, XrError *err) {
     const XrRunConfig *c = s->config;
     if (!xr_run_model_open(&s->chat_model, s->options->backend, c, true, err) ||
-        !xr_train_state_create(&s->state, s->chat_model->model, s->options->comm, c->train_vision,
-                               err) ||
+        !xr_train_state_create(&s->state, s->chat_model->model, s->options->comm,
+                               (XrTrainStateOptions){c->train_vision, c->bf16}, err) ||
         !open_policies(s, err) || !open_data(s, err) ||
         !xr_run_model_fingerprint(&s->info, s->chat_model, err)) {
         return false;

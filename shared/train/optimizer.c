@@ -42,11 +42,17 @@ static void step_parameter(XrTrainState *s, const XrTrainPiece *piece, int index
     int64_t moment = piece->moment_begin + begin - piece->own_begin, count = end - begin;
     XrTensor value = xr_rows(&s->values, begin, count);
     XrTensor first = xr_rows(&s->first, moment, count), second = xr_rows(&s->second, moment, count);
-    XrTensor gradient = xr_rows(&s->gradients.flat, begin, count);
-    xr_adamw(s->model->backend, &value, &first, &second, &gradient, adamw);
+    XrTensor gradient = xr_rows(&s->gradients.flat, begin, count), rounded;
+    if (s->rounded.data) rounded = xr_rows(&s->rounded, begin, count);
+    xr_adamw(s->model->backend, &value, &first, &second, s->rounded.data ? &rounded : NULL,
+             &gradient, adamw);
 }
 
-bool xr_train_gather(XrTrainState *s, XrError *err) {
+void xr_train_round(XrTrainState *s) {
+    if (s->rounded.data) xr_round_bf16(s->model->backend, &s->rounded, &s->values);
+}
+
+static bool gather_values(XrTrainState *s, XrError *err) {
     XrBackend *b = s->model->backend;
     for (int i = 0; i < s->piece_count; i++) {
         const XrTrainPiece *p = &s->pieces[i];
@@ -54,6 +60,12 @@ bool xr_train_gather(XrTrainState *s, XrError *err) {
         XrTensor own = xr_rows(&s->values, p->own_begin, p->own_count);
         if (!s->comm->gather(s->comm, b, &whole, &own, err)) return false;
     }
+    return true;
+}
+
+bool xr_train_gather(XrTrainState *s, XrError *err) {
+    if (!gather_values(s, err)) return false;
+    xr_train_round(s);
     return true;
 }
 
@@ -79,7 +91,8 @@ bool xr_train_step(XrTrainState *s, const XrAdamWSettings *settings, double lear
             const XrTrainPiece *p = &s->pieces[i];
             for (int k = 0; k < p->parameters; k++) step_parameter(s, p, p->first + k, adamw);
         }
-        if (!xr_train_gather(s, err)) return false;
+        if (!gather_values(s, err)) return false;
+        if (s->comm->size > 1) xr_train_round(s); // what is this rank's is rounded already
     }
     xr_gradients_zero(&s->gradients);
     return true;

@@ -23,8 +23,9 @@ enum {
 #define XR_RUN_KEYS(TEXT, INT, REAL, BOOL)                                                         \
     TEXT(model_name_or_path, XR_RUN_ALL, NULL, NULL, "folder of the model")                        \
     TEXT(output_dir, XR_RUN_ALL, NULL, NULL, "folder of the run, made if missing")                 \
-    TEXT(dtype, XR_RUN_ALL, "stored", "stored|f32|bf16",                                           \
-         "type of weights that are not trained (trained ones are f32)")                            \
+    TEXT(dtype, XR_RUN_ALL, "stored", "stored|f32|bf16", "type of weights that are not trained")   \
+    BOOL(bf16, XR_RUN_TRAIN, false,                                                                \
+         "compute in bf16 (cpu: its weights alone); masters, gradients and moments stay f32")      \
     INT(seed, XR_RUN_ALL, 42, 42, 0, 9e15, "of the order of data, of sampling, of everything")     \
     /* optimisation */                                                                             \
     REAL(learning_rate, XR_RUN_TRAIN, 1e-5, 3e-6, 0, 1e3, "highest learning rate")                 \

@@ -367,8 +367,8 @@ static bool open_training(Sft *s, XrError *err) {
     s->pack = (XrPackSettings){c->packing, c->per_device_train_batch_size, c->max_length,
                                c->gradient_accumulation_steps * s->options->comm->size};
     XrKeep keep = c->gradient_checkpointing ? XR_KEEP_INPUTS : XR_KEEP_ALL;
-    if (!xr_train_state_create(&s->state, s->chat_model->model, s->options->comm, c->train_vision,
-                               err) ||
+    if (!xr_train_state_create(&s->state, s->chat_model->model, s->options->comm,
+                               (XrTrainStateOptions){c->train_vision, c->bf16}, err) ||
         !xr_train_pass_create(&s->pass, &s->state, capacity_of(s), keep, err) ||
         !add_fingerprints(s, err)) {
         return false;

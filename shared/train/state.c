@@ -89,24 +89,27 @@ static bool take_parameter(XrTrainState *s, int index, XrError *err) {
     if (parameter->data && model->owned[index]) b->free(b, parameter->data);
     if (parameter->data && !model->owned[index]) b->unimport(b, parameter->data);
     model->owned[index] = false;
-    *parameter = xr_tensor_of(XR_F32, piece.data, p->ndim, p->shape);
+    XrTensor used = s->rounded.data ? xr_rows(&s->rounded, s->begin[index], 1) : piece;
+    *parameter = xr_tensor_of(used.dtype, used.data, p->ndim, p->shape);
     release_pages(model, stored);
     return true;
 }
 
-bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool vision,
-                           XrError *err) {
+bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm,
+                           XrTrainStateOptions options, XrError *err) {
     XrBackend *b = model->backend;
-    model->activations = XR_F32; // as the weights will be
+    model->activations = options.bf16 ? b->activations : XR_F32; // as the weights will be
     *out = (XrTrainState){.model = model, .comm = comm};
     out->trained = xr_calloc((size_t)model->table.count, sizeof *out->trained);
     for (int i = 0; i < model->table.count; i++) {
-        out->trained[i] = is_trained(&model->table.items[i], vision);
+        out->trained[i] = is_trained(&model->table.items[i], options.vision);
     }
     cut_pieces(out);
     int64_t moments = share_pieces(out);
     bool ok =
         xr_tensor_alloc(b, &out->values, XR_F32, 1, &out->elements, "trained weights", err) &&
+        (!options.bf16 || xr_tensor_alloc(b, &out->rounded, XR_BF16, 1, &out->elements,
+                                          "trained weights in bf16", err)) &&
         xr_tensor_alloc(b, &out->first, XR_F32, 1, &moments, "AdamW's first moments", err) &&
         xr_tensor_alloc(b, &out->second, XR_F32, 1, &moments, "AdamW's second moments", err) &&
         xr_gradients_create(&out->gradients, model, out->trained, err);
@@ -118,6 +121,7 @@ bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool
         }
     }
     if (ok) {
+        xr_train_round(out);
         b->zero(b, out->first.data, xr_nbytes(&out->first));
         b->zero(b, out->second.data, xr_nbytes(&out->second));
     } else {
@@ -126,12 +130,18 @@ bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool
     return ok;
 }
 
-// Parameters that point into the flat tensor lose it with the state.
+static bool lies_in(const XrTensor *flat, const void *data) {
+    const char *at = data, *begin = flat->data;
+    return begin && at >= begin && at < begin + xr_nbytes(flat);
+}
+
+// Parameters that point into the flat tensors lose them with the state.
 static void drop_parameters(XrTrainState *s) {
-    for (int i = 0; s->values.data && i < s->model->table.count; i++) {
+    for (int i = 0; i < s->model->table.count; i++) {
         XrTensor *parameter = &s->model->parameters[i];
-        const char *at = parameter->data, *values = s->values.data;
-        if (at >= values && at < values + xr_nbytes(&s->values)) parameter->data = NULL;
+        if (lies_in(&s->values, parameter->data) || lies_in(&s->rounded, parameter->data)) {
+            parameter->data = NULL;
+        }
     }
 }
 
@@ -141,6 +151,7 @@ void xr_train_state_free(XrTrainState *state) {
     drop_parameters(state);
     xr_gradients_free(&state->gradients);
     xr_tensor_free(b, &state->values);
+    xr_tensor_free(b, &state->rounded);
     xr_tensor_free(b, &state->first);
     xr_tensor_free(b, &state->second);
     free(state->trained);

@@ -1,6 +1,8 @@
 // What a training run changes: the trained parameters, their gradients and AdamW's moments. They
 // are flat f32 tensors in the order of the parameter table, cut into pieces (a layer, the embedding
-// ...) that are reduced after the backward pass and gathered after the step by the communicator.
+// ...) that are reduced after the backward pass and gathered after the step by the communicator. In
+// bf16 training the model computes with a rounded copy of the parameters, which every change of
+// theirs renews.
 #ifndef XR_TRAIN_STATE_H
 #define XR_TRAIN_STATE_H
 
@@ -16,13 +18,14 @@ typedef struct XrTrainPiece {
 } XrTrainPiece;
 
 typedef struct XrTrainState {
-    XrModel *model; // not owned; its trained parameters point into `values`
+    XrModel *model; // not owned; its trained parameters point into `rounded`, or `values`
     XrComm *comm;   // not owned
     bool *trained;  // of each parameter of the table
     int64_t *begin; // of each parameter in the flat tensors; -1: frozen
     XrTrainPiece *pieces;
     int piece_count;
-    XrTensor values;        // f32 [elements]
+    XrTensor values;        // f32 [elements]: what is stepped, saved and exported
+    XrTensor rounded;       // bf16 [elements], in bf16 training: `values` as the passes see them
     XrTensor first, second; // AdamW's moments of what this rank owns
     XrGradients gradients;  // zeroed by every step
     int64_t elements;
@@ -34,13 +37,18 @@ typedef struct XrAdamWSettings {
     double beta1, beta2, epsilon, weight_decay, max_grad_norm; // max_grad_norm 0: no clipping
 } XrAdamWSettings;
 
+typedef struct XrTrainStateOptions {
+    bool vision; // the vision tower and merger are trained too
+    bool bf16;   // the passes compute in bf16 (on a CPU: with weights in bf16)
+} XrTrainStateOptions;
+
 // Makes the language model, and with `vision` the tower and merger too, trainable: their parameters
-// become f32 copies (the memory of the files' pages is given back), the others stay as stored. Make
-// the state before any workspace: those look at the parameters once. Model and communicator must
-// outlive the state; xr_train_state_free leaves a model without its trained parameters, which can
-// only be closed.
-bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm, bool vision,
-                           XrError *err);
+// become f32 copies (the memory of the files' pages is given back), the others stay as stored;
+// model->activations becomes the type that passes compute in. Make the state before any workspace:
+// those look at the model once. Model and communicator must outlive the state; xr_train_state_free
+// leaves a model without its trained parameters, which can only be closed.
+bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm,
+                           XrTrainStateOptions options, XrError *err);
 void xr_train_state_free(XrTrainState *state);
 
 // One AdamW step (Loshchilov and Hutter, "Decoupled weight decay regularization", algorithm 2) with
@@ -51,7 +59,10 @@ void xr_train_state_free(XrTrainState *state);
 bool xr_train_step(XrTrainState *state, const XrAdamWSettings *settings, double learning_rate,
                    double *grad_norm, XrError *err);
 
-// After values were changed from outside (a loaded checkpoint): every rank gets all of them.
+// After values were changed from outside (a loaded checkpoint): every rank gets all of them, and
+// the passes see them.
 bool xr_train_gather(XrTrainState *state, XrError *err);
+// Makes `rounded` of `values`, where there is one.
+void xr_train_round(XrTrainState *state);
 
 #endif
