@@ -6,9 +6,12 @@ import time
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
 
 LEAST_RUNS, LEAST_SECONDS = 5, 0.5
+WIDTH, INNER, HEADS, KV_HEADS, HEAD, VOCABULARY = 3584, 18944, 28, 4, 128, 152064
 BACKENDS = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION,
             "efficient": SDPBackend.EFFICIENT_ATTENTION}
 
@@ -26,18 +29,25 @@ def median(run):
     return sorted(times)[len(times) // 2]
 
 
-def show(name, run, operations=0, size=0):
+def asked(name):
+    return name.startswith(sys.argv[1] if len(sys.argv) > 1 else "")
+
+
+def show(name, run, operations=0, size=0, units=0, unit="", measure=median):
     """One line. Cases whose names do not begin as asked are left out; what fails is said."""
-    if not name.startswith(sys.argv[1] if len(sys.argv) > 1 else ""):
+    if not asked(name):
         return
+    torch.cuda.reset_peak_memory_stats()
     try:
-        seconds = median(run())
-    except (RuntimeError, torch.cuda.OutOfMemoryError) as error:
+        seconds = measure(run())
+    except (ImportError, RuntimeError, torch.cuda.OutOfMemoryError) as error:
         print(f"{name:44} failed: {str(error).splitlines()[0]}")
     else:
         rates = [f"{operations / seconds * 1e-9:9.1f} GFLOP/s"] if operations else []
         rates += [f"{size / seconds * 1e-9:8.1f} GB/s"] if size else []
-        print(f"{name:44} {seconds * 1e3:10.3f} ms {' '.join(rates)}", flush=True)
+        rates += [f"{units / seconds:.1f} {unit}/s"] if units else []
+        held = torch.cuda.max_memory_allocated() * 1e-6
+        print(f"{name:44} {seconds * 1e3:10.3f} ms {' '.join(rates)} {held:.0f} MB", flush=True)
     torch.cuda.empty_cache()
 
 
@@ -157,6 +167,138 @@ def memory():
     show("adamw/100M", adamw, size=7 * 4.0 * 100_000_000)
 
 
+class Layer(nn.Module):
+    """A layer of the language model, on sequences [S, L, WIDTH] of one length."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm1, self.norm2 = (nn.Parameter(torch.ones(WIDTH)) for _ in range(2))
+        self.q = nn.Linear(WIDTH, HEADS * HEAD)
+        self.k, self.v = (nn.Linear(WIDTH, KV_HEADS * HEAD) for _ in range(2))
+        self.o = nn.Linear(HEADS * HEAD, WIDTH, bias=False)
+        self.gate, self.up = (nn.Linear(WIDTH, INNER, bias=False) for _ in range(2))
+        self.down = nn.Linear(INNER, WIDTH, bias=False)
+
+    def heads(self, x, cos, sin):
+        x = x.unflatten(-1, (-1, HEAD)).transpose(1, 2)
+        if cos is None:
+            return x
+        a, b = x.chunk(2, -1)
+        return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+    def forward(self, x, cos, sin):
+        y = F.rms_norm(x, (WIDTH,), self.norm1, 1e-6)
+        q, k, v = self.heads(self.q(y), cos, sin), self.heads(self.k(y), cos, sin), self.heads(self.v(y), None, None)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        x = x + self.o(y.transpose(1, 2).flatten(2))
+        y = F.rms_norm(x, (WIDTH,), self.norm2, 1e-6)
+        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+
+
+class Language(nn.Module):
+    def __init__(self, layers):
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY, WIDTH)
+        self.layers = nn.ModuleList(Layer() for _ in range(layers))
+        self.norm = nn.Parameter(torch.ones(WIDTH))
+        self.head = nn.Parameter(torch.randn(VOCABULARY, WIDTH) / WIDTH**0.5)
+
+
+def part_of_loss(hidden, head, targets):
+    return F.cross_entropy(F.linear(hidden, head).float(), targets, reduction="sum")
+
+
+def step(layers, sequences, length, checkpointing):
+    """bf16 parameters and activations, f32 masters, gradients' norm and moments, all that compiles compiled."""
+    tokens, width = sequences * length, layers * HEADS * HEAD
+    elements = layers * (2 * WIDTH * WIDTH + 2 * KV_HEADS * HEAD * WIDTH + 3 * INNER * WIDTH) + VOCABULARY * WIDTH
+    operations = 3 * 2.0 * tokens * elements + 3.5 * 2.0 * tokens * length * width
+
+    def start():
+        with torch.device("cuda"):
+            model = Language(layers).bfloat16()
+            ids = torch.randint(0, 150_000, (sequences, length))
+            angles = torch.arange(length)[:, None] * 1e6 ** (-torch.arange(HEAD // 2) / (HEAD / 2))
+            cos, sin = angles.cos().bfloat16(), angles.sin().bfloat16()
+        parameters = list(model.parameters())
+        masters = [p.detach().float().requires_grad_() for p in parameters]
+        for master in masters:
+            master.grad = torch.zeros_like(master)
+        optimizer = torch.optim.AdamW(masters, lr=1e-5, weight_decay=0.0, fused=True)
+        loss_of = torch.compile(part_of_loss)
+        for layer in model.layers:
+            layer.compile()
+
+        def run():
+            x = model.embedding(ids)
+            for layer in model.layers:
+                x = checkpoint(layer, x, cos, sin, use_reentrant=False) if checkpointing else layer(x, cos, sin)
+            x = F.rms_norm(x, (WIDTH,), model.norm, 1e-6)[:, :-1].flatten(0, 1)
+            targets = ids[:, 1:].flatten()
+            loss = sum(checkpoint(loss_of, x[i:i + 2048], model.head, targets[i:i + 2048], use_reentrant=False)
+                       for i in range(0, len(targets), 2048)) / len(targets)
+            loss.backward()
+            torch._foreach_copy_([m.grad for m in masters], [p.grad for p in parameters])
+            torch.nn.utils.clip_grad_norm_(masters, 1.0)
+            optimizer.step()
+            with torch.no_grad():
+                torch._foreach_copy_(parameters, masters)
+            model.zero_grad()
+
+        return run
+
+    name = f"train/step-{sequences}x{length}/{layers}-layers" + ("/checkpointing" if checkpointing else "")
+    show(name, start, operations, units=tokens, unit="tokens")
+
+
+def vision():
+    """The tower of transformers on a picture of 37 x 37 cells, which 1,024 x 1,024 pixels become."""
+    def start():
+        from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as published
+        from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLVisionConfig
+        config = Qwen2_5_VLVisionConfig(depth=32, hidden_size=1280, num_heads=16, intermediate_size=3420,
+                                        out_hidden_size=WIDTH, fullatt_block_indexes=[7, 15, 23, 31])
+        with torch.device("cuda"):
+            tower = published.Qwen2_5_VisionTransformerPretrainedModel._from_config(
+                config, attn_implementation="sdpa", dtype=torch.bfloat16).eval()
+        pixels, grid = numbers(74 * 74, 1176), torch.tensor([[1, 74, 74]], device="cuda")
+
+        def run():
+            with torch.no_grad():
+                tower(pixels, grid_thw=grid)
+
+        return run
+
+    show("vision/1024x1024 transformers sdpa", start, units=1, unit="pictures")
+
+
+def generation():
+    """A token of each sequence by transformers' generate: of 33 tokens' time less one's, a 32nd part."""
+    cases = [(1024, n) for n in (1, 16, 64, 256)] + [(4096, n) for n in (1, 16)]
+    model = None
+
+    def start(length, sequences):
+        nonlocal model
+        if model is None:
+            from transformers import Qwen2Config, Qwen2ForCausalLM
+            config = Qwen2Config(vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=INNER,
+                                 num_hidden_layers=28, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS,
+                                 max_position_embeddings=32768, rope_theta=1e6, tie_word_embeddings=False)
+            with torch.device("cuda"):
+                model = Qwen2ForCausalLM._from_config(config, attn_implementation="sdpa", dtype=torch.bfloat16).eval()
+        ids = torch.randint(0, 150_000, (sequences, length), device="cuda")
+
+        def generate(count):
+            model.generate(ids, attention_mask=torch.ones_like(ids), min_new_tokens=count, max_new_tokens=count,
+                           do_sample=False, pad_token_id=0)
+
+        return generate
+
+    for length, sequences in cases:
+        show(f"decode/7b-at-{length}/{sequences} transformers", lambda: start(length, sequences), units=sequences,
+             unit="tokens", measure=lambda run: (median(lambda: run(33)) - median(lambda: run(1))) / 32)
+
+
 def main():
     print(f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}")
     linear(8192, 8192, 8192)
@@ -171,6 +313,11 @@ def main():
         decode(sequences, 4096)
     logprob(16384, 3584, 152064)
     memory()
+    for layers, sequences, length, checkpointing in ((4, 2, 4096, False), (8, 2, 4096, False), (8, 2, 4096, True),
+                                                     (8, 4, 1024, False)):
+        step(layers, sequences, length, checkpointing)
+    vision()
+    generation()
 
 
 main()

@@ -55,6 +55,8 @@ static int by_size(const void *a, const void *b) {
 // Once to warm up, then until there are enough runs and enough time was spent.
 bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, XrError *err) {
     *result = (XrBenchResult){0};
+    bool gpu = strcmp(b->name, "cpu") != 0;
+    size_t free_before = gpu ? b->memory(b) : 0;
     peak_since_last_call();
     void *state = item->start(item, b, &result->work, err);
     if (!state) return xr_fail_in(err, "%s", item->name);
@@ -70,8 +72,10 @@ bool xr_bench_run(const XrBenchCase *item, XrBackend *b, XrBenchResult *result, 
         times[runs] = seconds() - start;
         total += times[runs++];
     }
+    size_t free_now = gpu ? b->memory(b) : 0;
     item->finish(state);
-    result->peak_bytes = peak_since_last_call();
+    result->peak_bytes =
+        gpu ? (double)(free_before - XR_MIN(free_now, free_before)) : peak_since_last_call();
     qsort(times, (size_t)runs, sizeof *times, by_size);
     result->runs = runs;
     result->median = times[runs / 2];

@@ -45,7 +45,7 @@ void xr_bench_list_free(XrBenchList *list);
 typedef struct XrBenchResult {
     int runs;
     double median, least; // seconds
-    double peak_bytes;    // memory of the process at its most, while the case ran; 0: not known
+    double peak_bytes; // of the process at its most, or of a GPU what the case held; 0: not known
     XrBenchWork work;
 } XrBenchResult;
 
@@ -82,5 +82,10 @@ void xr_bench_model(XrBenchList *list, const char *folder);
 void xr_bench_startup(XrBenchList *list, const char *folder);
 void xr_bench_eval(XrBenchList *list, const char *folder);
 void xr_bench_train(XrBenchList *list, const char *folder);
+// Whole jobs of the 7B model, whose weights are made up; `tiny`: the same jobs of a tiny one, for
+// tests.
+void xr_bench_train_step(XrBenchList *list, bool tiny); // of some of its layers
+void xr_bench_vision(XrBenchList *list, bool tiny);
+void xr_bench_decode(XrBenchList *list, bool tiny);
 
 #endif

@@ -1,8 +1,9 @@
 // Whole jobs on a model's folder, through the engine: a prompt of 1,024 tokens up to its first
 // token; one token for each of 1, 8 or 64 sequences; and rollouts as training takes them, 8 samples
 // of each of 8 prompts, whose rate is to be compared with that of 64 sequences of their mean
-// length.
+// length. On a GPU, one token for each of up to 256 sequences by the 7B model.
 #include "shared/bench/bench.h"
+#include "shared/bench/made.h"
 
 #include "shared/base/memory.h"
 #include "shared/base/rng.h"
@@ -17,10 +18,14 @@ enum {
     ROLLOUT_SAMPLES = 8,
     ROLLOUT_PROMPT = 128,
     ROLLOUT_TOKENS = 128,
+    // With a made model: tokens that there is a cache for beside the prompt's, and of a step.
+    MADE_STEPS = 512,
+    MADE_BATCH = 4096,
 };
 
 typedef struct Job {
-    XrModel *model;
+    XrBenchModel made; // its `model` may be of a folder
+    XrModel *model;    // the same
     XrEngine *engine;
     int32_t *prompt;
     uint64_t next_id;
@@ -50,35 +55,42 @@ static void drop_responses(Job *job) {
 
 static void finish(void *state) {
     Job *job = state;
-    xr_engine_free(job->engine);
-    xr_model_close(job->model);
+    if (job->engine) xr_engine_free(job->engine);
+    xr_bench_model_free(&job->made);
     free(job->prompt);
     free(job);
 }
 
-// Matrix elements that a token passes through; the head's among them.
-static double elements_of(const XrModel *model, bool with_head) {
-    double count = 0;
-    for (int i = 0; i < model->table.count; i++) {
-        const XrParameter *p = &model->table.items[i];
-        bool layer = p->part == XR_PART_LANGUAGE && p->ndim == 2;
-        bool head = with_head && p->role == (model->table.tied ? XR_EMBED : XR_HEAD);
-        if (layer || head) count += (double)xr_parameter_elements(p);
-    }
-    return count;
+// What a case's n holds.
+enum { SEQUENCES, LENGTH, LAYERS, SIZE };
+
+static bool open_model(Job *job, const XrBenchCase *self, XrBackend *b, XrError *err) {
+    XrBenchSize size = (XrBenchSize)self->n[SIZE];
+    bool ok = size == XR_BENCH_FOLDER
+                  ? xr_model_open(&job->made.model, b, self->path, XR_WEIGHTS_AS_STORED, false, err)
+                  : xr_bench_model_make(&job->made, b, size, self->n[LAYERS], err) &&
+                        xr_bench_model_place(&job->made, err);
+    job->model = job->made.model;
+    return ok;
+}
+
+// Bytes of keys and values of `tokens` tokens of all sequences.
+static double cache_bytes(const Job *job, const XrBenchCase *self, int64_t tokens) {
+    double pages = (double)(self->n[SEQUENCES] * ((tokens + XR_KV_PAGE - 1) / XR_KV_PAGE));
+    return pages * (double)xr_engine_page_bytes(job->model);
 }
 
 static Job *open_job(const XrBenchCase *self, XrBackend *b, XrError *err) {
     Job *job = xr_calloc(1, sizeof *job);
-    XrEngineConfig config = {.max_sequences = (int)XR_MAX(1, self->n[0])};
-    job->prompt = xr_malloc(PROMPT * sizeof *job->prompt);
-    if (xr_model_open(&job->model, b, self->path, XR_WEIGHTS_AS_STORED, false, err) &&
-        xr_engine_create(&job->engine, job->model, NULL, &config, err)) {
-        return job;
+    XrEngineConfig config = {.max_sequences = (int)XR_MAX(1, self->n[SEQUENCES])};
+    job->prompt = xr_malloc((size_t)XR_MAX(PROMPT, self->n[LENGTH]) * sizeof *job->prompt);
+    bool ok = open_model(job, self, b, err);
+    if (ok && self->n[SIZE] != XR_BENCH_FOLDER) {
+        config.cache_bytes = (size_t)cache_bytes(job, self, self->n[LENGTH] + MADE_STEPS);
+        config.max_batch_tokens = MADE_BATCH;
     }
-    if (job->model) xr_model_close(job->model);
-    free(job->prompt);
-    free(job);
+    if (ok && xr_engine_create(&job->engine, job->model, NULL, &config, err)) return job;
+    finish(job);
     return NULL;
 }
 
@@ -87,7 +99,8 @@ static void *start_prefill(const XrBenchCase *self, XrBackend *b, XrBenchWork *w
     if (!job) return NULL;
     const XrConfig *c = &job->model->config;
     double attention = 2.0 * PROMPT * PROMPT * (double)(c->layers * c->heads * c->head_dim);
-    *work = (XrBenchWork){.operations = 2 * PROMPT * elements_of(job->model, false) + attention,
+    *work = (XrBenchWork){.operations =
+                              2 * PROMPT * xr_bench_matrix_elements(job->model, false) + attention,
                           .units = PROMPT,
                           .unit = "tokens"};
     return job;
@@ -103,15 +116,19 @@ static void run_prefill(void *state) {
 static void *start_decode(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
     Job *job = open_job(self, b, err);
     if (!job) return NULL;
-    for (int64_t i = 0; i < self->n[0]; i++) add_request(job, self->n[1], 1, MOST_STEPS);
+    int64_t context = xr_engine_context(job->engine);
+    int64_t steps = XR_MIN(MOST_STEPS, context - self->n[LENGTH]);
+    for (int64_t i = 0; i < self->n[SEQUENCES]; i++) add_request(job, self->n[LENGTH], 1, steps);
     // Until a step has one token of each sequence: prompts are done.
-    for (int64_t before = 0, step = 0; step != self->n[0]; before += step) {
+    for (int64_t before = 0, step = 0; step != self->n[SEQUENCES]; before += step) {
         xr_engine_step(job->engine);
         step = xr_engine_stats(job->engine).tokens - before;
     }
     double size = (double)xr_dtype_size(job->model->weights.dtype);
-    *work = (XrBenchWork){.bytes = elements_of(job->model, true) * size,
-                          .units = (double)self->n[0],
+    bool made = self->n[SIZE] != XR_BENCH_FOLDER;
+    double cached = made ? cache_bytes(job, self, self->n[LENGTH]) : 0;
+    *work = (XrBenchWork){.bytes = xr_bench_matrix_elements(job->model, true) * size + cached,
+                          .units = (double)self->n[SEQUENCES],
                           .unit = "tokens"};
     return job;
 }
@@ -138,6 +155,19 @@ static void run_rollouts(void *state) {
     drop_responses(job);
 }
 
+static void add_all(XrBenchList *list, const XrBenchCase *items, size_t count, const char *folder) {
+    for (size_t i = 0; i < count; i++) {
+        XrBenchCase item = items[i];
+        item.path = folder;
+        item.finish = finish;
+        if (!item.start) {
+            item.start = start_decode;
+            item.run = run_decode;
+        }
+        xr_bench_add(list, &item);
+    }
+}
+
 void xr_bench_model(XrBenchList *list, const char *folder) {
     const int64_t middle = ROLLOUT_PROMPT + ROLLOUT_TOKENS / 2;
     const XrBenchCase items[] = {
@@ -150,14 +180,21 @@ void xr_bench_model(XrBenchList *list, const char *folder) {
          .start = start_rollouts,
          .run = run_rollouts},
     };
-    for (size_t i = 0; i < XR_COUNT(items); i++) {
-        XrBenchCase item = items[i];
-        item.path = folder;
-        item.finish = finish;
-        if (!item.start) {
-            item.start = start_decode;
-            item.run = run_decode;
-        }
-        xr_bench_add(list, &item);
-    }
+    add_all(list, items, XR_COUNT(items), folder);
+}
+
+void xr_bench_decode(XrBenchList *list, bool tiny) {
+    const XrBenchCase items[] = {
+        {.name = "decode/7b-at-1024/1", .n = {1, 1024, 28, XR_BENCH_7B}},
+        {.name = "decode/7b-at-1024/16", .n = {16, 1024, 28, XR_BENCH_7B}},
+        {.name = "decode/7b-at-1024/64", .n = {64, 1024, 28, XR_BENCH_7B}},
+        {.name = "decode/7b-at-1024/256", .n = {256, 1024, 28, XR_BENCH_7B}},
+        {.name = "decode/7b-at-4096/1", .n = {1, 4096, 28, XR_BENCH_7B}},
+        {.name = "decode/7b-at-4096/16", .n = {16, 4096, 28, XR_BENCH_7B}},
+    };
+    const XrBenchCase small[] = {{.name = "decode/tiny-at-40/3", .n = {3, 40, 2, XR_BENCH_TINY}}};
+    if (tiny)
+        add_all(list, small, XR_COUNT(small), NULL);
+    else
+        add_all(list, items, XR_COUNT(items), NULL);
 }

@@ -1,6 +1,8 @@
-// A step of supervised fine-tuning on a model's folder: one sequence of 1,024 tokens, loss,
-// gradients of all of the language model, clipping and AdamW.
+// A step of supervised fine-tuning: loss, gradients of all of the language model, clipping and
+// AdamW. On a model's folder one sequence of 1,024 tokens; on a GPU packed sequences through layers
+// of the 7B model in bf16, as many as fit, from two numbers of which the time of a layer follows.
 #include "shared/bench/bench.h"
+#include "shared/bench/made.h"
 
 #include "shared/base/memory.h"
 #include "shared/base/rng.h"
@@ -8,52 +10,99 @@
 
 #include <stdlib.h>
 
-enum { LENGTH = 1024 };
-
 typedef struct Training {
-    XrModel *model;
+    XrBenchModel made; // its `model` may be of a folder
     XrComm *comm;
     XrTrainState state;
     XrTrainPass pass;
-    int32_t ids[LENGTH], rows[LENGTH];
-    float gradient[LENGTH];
+    int64_t tokens;
+    XrTrainSequence *sequences;
+    int count;
+    int32_t *ids, *rows, *targets;
+    float *gradient;
+    int64_t target_count;
 } Training;
+
+// What a case's n holds.
+enum { KEEP, SEQUENCES, LENGTH, LAYERS, SIZE };
 
 static void finish(void *state) {
     Training *t = state;
     xr_train_pass_free(&t->pass);
     xr_train_state_free(&t->state);
-    xr_model_close(t->model);
+    xr_bench_model_free(&t->made);
     xr_comm_free(t->comm);
+    free(t->sequences);
+    free(t->ids);
+    free(t->rows);
+    free(t->targets);
+    free(t->gradient);
     free(t);
+}
+
+static bool open_model(Training *t, const XrBenchCase *self, XrBackend *b, XrError *err) {
+    XrBenchSize size = (XrBenchSize)self->n[SIZE];
+    if (size != XR_BENCH_FOLDER) {
+        return xr_bench_model_make(&t->made, b, size, self->n[LAYERS], err);
+    }
+    return xr_model_open_unplaced(&t->made.model, b, self->path, XR_WEIGHTS_AS_STORED, false, err);
+}
+
+// Every token of a sequence but the first is a target.
+static void make_sequences(Training *t, const XrBenchCase *self) {
+    int64_t length = self->n[LENGTH], vocab = XR_MIN(t->made.model->config.vocab, 150000);
+    size_t tokens = (size_t)t->tokens;
+    t->count = (int)self->n[SEQUENCES];
+    t->sequences = xr_calloc((size_t)t->count, sizeof *t->sequences);
+    t->ids = xr_malloc(tokens * sizeof *t->ids);
+    t->rows = xr_malloc(tokens * sizeof *t->rows);
+    t->targets = xr_malloc(tokens * sizeof *t->targets);
+    t->gradient = xr_malloc(tokens * sizeof *t->gradient);
+    for (int64_t i = 0; i < t->tokens; i++) {
+        uint32_t random[4];
+        xr_philox(7, 0, (uint64_t)i, random);
+        t->ids[i] = (int32_t)(random[0] % (uint32_t)vocab);
+        if (i % length == 0) continue;
+        t->rows[t->target_count] = (int32_t)(i - 1);
+        t->targets[t->target_count++] = t->ids[i];
+    }
+    for (int64_t i = 0; i < t->target_count; i++) t->gradient[i] = -1.0f / (float)t->target_count;
+    for (int i = 0; i < t->count; i++) {
+        t->sequences[i] = (XrTrainSequence){t->ids + i * length, length, NULL};
+    }
+}
+
+// Twice the work of the forward pass comes after it, of attention 2.5 times; what a checkpointed
+// layer computes again is not counted.
+static double operations_of(const Training *t, const XrBenchCase *self) {
+    const XrConfig *c = &t->made.model->config;
+    double length = (double)self->n[LENGTH], width = (double)(c->layers * c->heads * c->head_dim);
+    double products = 2 * (double)t->tokens * xr_bench_matrix_elements(t->made.model, true);
+    double attention = 2 * (double)t->tokens * length * width;
+    return 3 * products + 3.5 * attention;
 }
 
 static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
     Training *t = xr_calloc(1, sizeof *t);
+    XrTrainStateOptions options = {.bf16 = self->n[SIZE] != XR_BENCH_FOLDER};
     t->comm = xr_comm_single();
-    bool ok = xr_model_open_unplaced(&t->model, b, self->path, XR_WEIGHTS_AS_STORED, false, err) &&
-              xr_train_state_create(&t->state, t->model, t->comm, (XrTrainStateOptions){0}, err) &&
-              xr_train_pass_create(&t->pass, &t->state, LENGTH, (XrKeep)self->n[0], err);
+    t->tokens = self->n[SEQUENCES] * self->n[LENGTH];
+    bool ok = open_model(t, self, b, err) &&
+              xr_train_state_create(&t->state, t->made.model, t->comm, options, err) &&
+              xr_train_pass_create(&t->pass, &t->state, t->tokens, (XrKeep)self->n[KEEP], err);
     if (!ok) {
         finish(t);
         return NULL;
     }
-    for (uint64_t i = 0; i < LENGTH; i++) {
-        uint32_t random[4];
-        xr_philox(7, 0, i, random);
-        t->ids[i] = (int32_t)(random[0] % (uint32_t)XR_MIN(t->model->config.vocab, 150000));
-        t->rows[i] = (int32_t)i;
-        t->gradient[i] = -1.0f / (LENGTH - 1);
-    }
-    *work = (XrBenchWork){.units = LENGTH, .unit = "tokens"};
+    make_sequences(t, self);
+    *work = (XrBenchWork){
+        .operations = operations_of(t, self), .units = (double)t->tokens, .unit = "tokens"};
     return t;
 }
 
-// Every token but the first is a target.
 static void run(void *state) {
     Training *t = state;
-    XrTrainSequence sequence = {t->ids, LENGTH, NULL};
-    XrTrainBatch batch = {&sequence, 1, t->rows, t->ids + 1, LENGTH - 1, 1, false};
+    XrTrainBatch batch = {t->sequences, t->count, t->rows, t->targets, t->target_count, 1, false};
     XrAdamWSettings adamw = {0.9, 0.999, 1e-8, 0, 1};
     XrError err;
     double norm;
@@ -62,12 +111,8 @@ static void run(void *state) {
                "%s", err.message);
 }
 
-void xr_bench_train(XrBenchList *list, const char *folder) {
-    const XrBenchCase items[] = {
-        {.name = "train/sft-1024/keep-all", .n = {XR_KEEP_ALL}},
-        {.name = "train/sft-1024/checkpointing", .n = {XR_KEEP_INPUTS}},
-    };
-    for (size_t i = 0; i < XR_COUNT(items); i++) {
+static void add_all(XrBenchList *list, const XrBenchCase *items, size_t count, const char *folder) {
+    for (size_t i = 0; i < count; i++) {
         XrBenchCase item = items[i];
         item.path = folder;
         item.start = start;
@@ -75,4 +120,31 @@ void xr_bench_train(XrBenchList *list, const char *folder) {
         item.finish = finish;
         xr_bench_add(list, &item);
     }
+}
+
+void xr_bench_train(XrBenchList *list, const char *folder) {
+    const XrBenchCase items[] = {
+        {.name = "train/sft-1024/keep-all", .n = {XR_KEEP_ALL, 1, 1024}},
+        {.name = "train/sft-1024/checkpointing", .n = {XR_KEEP_INPUTS, 1, 1024}},
+    };
+    add_all(list, items, XR_COUNT(items), folder);
+}
+
+void xr_bench_train_step(XrBenchList *list, bool tiny) {
+    const XrBenchCase items[] = {
+        {.name = "train/step-2x4096/4-layers", .n = {XR_KEEP_ALL, 2, 4096, 4, XR_BENCH_7B}},
+        {.name = "train/step-2x4096/8-layers", .n = {XR_KEEP_ALL, 2, 4096, 8, XR_BENCH_7B}},
+        {.name = "train/step-2x4096/8-layers/checkpointing",
+         .n = {XR_KEEP_INPUTS, 2, 4096, 8, XR_BENCH_7B}},
+        {.name = "train/step-4x1024/8-layers", .n = {XR_KEEP_ALL, 4, 1024, 8, XR_BENCH_7B}},
+    };
+    const XrBenchCase small[] = {
+        {.name = "train/step-2x9/tiny", .n = {XR_KEEP_ALL, 2, 9, 2, XR_BENCH_TINY}},
+        {.name = "train/step-2x9/tiny/checkpointing",
+         .n = {XR_KEEP_INPUTS, 2, 9, 2, XR_BENCH_TINY}},
+    };
+    if (tiny)
+        add_all(list, small, XR_COUNT(small), NULL);
+    else
+        add_all(list, items, XR_COUNT(items), NULL);
 }

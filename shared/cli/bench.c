@@ -48,6 +48,8 @@ static int run_cases(const XrBenchList *list, const Arguments *args) {
         if (xr_bench_run(&list->items[i], b, &result, &err)) {
             xr_bench_print(stdout, args->json, &list->items[i], &result, &yardstick);
             fflush(stdout);
+        } else if (err.status == XR_ERR_MEMORY) {
+            fprintf(stderr, "xreasoner bench: left out: %s\n", err.message);
         } else {
             fprintf(stderr, "xreasoner bench: %s\n", err.message);
             code = 1;
@@ -65,6 +67,11 @@ static void add_cases(XrBenchList *list, const Arguments *args) {
     xr_bench_attention(list, gpu);
     xr_bench_logprob(list, gpu);
     xr_bench_memory(list);
+    if (gpu) {
+        xr_bench_train_step(list, false);
+        xr_bench_vision(list, false);
+        xr_bench_decode(list, false);
+    }
     if (!gpu) xr_bench_verify(list);
     if (!gpu && data && *data) {
         xr_bench_text(list, data);
@@ -96,7 +103,8 @@ int xr_command_bench(int argc, char **argv) {
             "Times operations, and with --model whole jobs, whose names begin with FILTER or "
             "match\n"
             "it (with * and ?). Beside each result stand the parts of the processor's best rates,\n"
-            "measured first, that it reaches, and the most memory that the program held (MB).\n"
+            "measured first, that it reaches, and the most memory that the program held (MB; on a\n"
+            "GPU what the case held there). Cases that do not fit into memory are left out.\n"
             "Cases tokenizer/*, image/* and benchmark/* need the folder of real data that the\n"
             "environment variable XR_DATA_DIR names.",
         .options = options,

@@ -84,27 +84,37 @@ static bool make_rotaries(XrModel *model, XrError *err) {
                        (int64_t[]){quarter, quarter}, true, err);
 }
 
-bool xr_model_open_unplaced(XrModel **out, XrBackend *backend, const char *folder,
-                            XrWeightType type, bool check_finite, XrError *err) {
-    *out = NULL;
+bool xr_model_of(XrModel **out, XrBackend *backend, const char *folder, const XrConfig *config,
+                 XrWeights *weights, XrWeightType type, XrError *err) {
     XrModel *model = xr_calloc(1, sizeof *model);
     model->backend = backend;
     model->folder = xr_strdup(folder);
+    model->config = *config;
+    model->weights = *weights;
     model->type = type;
-    bool ok = xr_config_read(&model->config, folder, err) &&
-              xr_weights_open(&model->weights, folder, &model->config, err) &&
-              (!check_finite || xr_weights_check_finite(&model->weights, backend->threads, err));
-    if (ok) {
-        model->activations = activations_of(model);
-        model->table = xr_parameters(&model->config);
-        model->parameters = xr_calloc((size_t)model->table.count, sizeof *model->parameters);
-        model->owned = xr_calloc((size_t)model->table.count, sizeof *model->owned);
-        ok = make_rotaries(model, err);
+    model->activations = activations_of(model);
+    model->table = xr_parameters(&model->config);
+    model->parameters = xr_calloc((size_t)model->table.count, sizeof *model->parameters);
+    model->owned = xr_calloc((size_t)model->table.count, sizeof *model->owned);
+    *weights = (XrWeights){0};
+    *out = model;
+    if (make_rotaries(model, err)) return true;
+    xr_model_close(model);
+    *out = NULL;
+    return false;
+}
+
+bool xr_model_open_unplaced(XrModel **out, XrBackend *backend, const char *folder,
+                            XrWeightType type, bool check_finite, XrError *err) {
+    XrConfig config;
+    XrWeights weights;
+    *out = NULL;
+    if (!xr_config_read(&config, folder, err) || !xr_weights_open(&weights, folder, &config, err)) {
+        return false;
     }
-    if (ok)
-        *out = model;
-    else
-        xr_model_close(model);
+    bool ok = (!check_finite || xr_weights_check_finite(&weights, backend->threads, err)) &&
+              xr_model_of(out, backend, folder, &config, &weights, type, err);
+    xr_weights_close(&weights);
     return ok;
 }
 

@@ -31,7 +31,7 @@ typedef struct XrModel {
     XrParameterTable table;
     XrTensor *parameters; // table.count, in the backend's memory
     bool *owned;          // which of them are copies of what the files hold
-    XrWeights weights;    // the mapped files
+    XrWeights weights;    // the mapped files, or what lies in memory
     XrWeightType type;    // that parameters are placed in
     XrRotary rotary, vision_rotary;
 } XrModel;
@@ -45,6 +45,10 @@ bool xr_model_open(XrModel **out, XrBackend *backend, const char *folder, XrWeig
 bool xr_model_open_unplaced(XrModel **out, XrBackend *backend, const char *folder,
                             XrWeightType type, bool check_finite, XrError *err);
 bool xr_model_place(XrModel *model, int index, XrError *err);
+// One of a configuration and weights that are at hand, without parameters likewise; `folder` is
+// what messages call it. Takes the weights, whatever becomes of it.
+bool xr_model_of(XrModel **out, XrBackend *backend, const char *folder, const XrConfig *config,
+                 XrWeights *weights, XrWeightType type, XrError *err);
 void xr_model_close(XrModel *model);
 
 // The parameter of a role (`block`: vision block or layer, else 0); a tied model's head is its

@@ -7,7 +7,7 @@
 #include "shared/model/parameters.h"
 
 typedef struct XrWeights {
-    XrSafetensors *files;
+    XrSafetensors *files; // NULL: the tensors are in somebody's memory
     XrParameterTable table;
     // table.count tensors, read-only, as on disk: f32, bf16 or f16, each in its own type.
     XrTensor *tensors;

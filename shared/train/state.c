@@ -57,6 +57,7 @@ static int64_t share_pieces(XrTrainState *s) {
 // Gives the memory of a mapped file's pages back to the system; they come again if they are read.
 static void release_pages(const XrModel *model, const XrTensor *stored) {
     XrSafetensors *files = model->weights.files;
+    if (!files) return;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     for (int i = 0; i < xr_safetensors_count(files); i++) {
         const XrStored *found = xr_safetensors_at(files, i);
