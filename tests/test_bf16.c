@@ -121,6 +121,28 @@ static void check_weights(const char *folder, int step) {
     free(model);
 }
 
+// A frozen tower comes out byte for byte; one that is trained does not.
+static void check_tower(const char *folder, bool frozen) {
+    char *model = xr_path_join(folder, "model");
+    XrSafetensors *before, *after;
+    XrError err;
+    int towers = 0;
+    assert_true(xr_safetensors_open(&before, xr_test_source("golden/models/gqa2_tied"), &err));
+    assert_true(xr_safetensors_open(&after, model, &err));
+    for (int i = 0; i < xr_safetensors_count(before); i++) {
+        const XrStored *old = xr_safetensors_at(before, i);
+        const XrStored *now = xr_safetensors_find(after, old->name);
+        bool same = memcmp(old->bytes, now->bytes, old->byte_count) == 0;
+        bool tower = strncmp(old->name, "visual.", 7) == 0;
+        if (same != (tower && frozen)) fail_msg("%s: %s", old->name, same ? "same" : "changed");
+        towers += tower;
+    }
+    assert_true(towers > 10);
+    xr_safetensors_close(before);
+    xr_safetensors_close(after);
+    free(model);
+}
+
 static void beside_pytorch(void **state) {
     XrGolden golden = xr_golden_open("sft/text.safetensors"),
              theirs = xr_golden_open("bf16.safetensors");
@@ -152,6 +174,40 @@ static void beside_pytorch(void **state) {
     xr_golden_close(&theirs);
     free(folder);
     free(data);
+}
+
+// The first steps of the runs "pictures", whose tower is frozen, and "vision", where it learns.
+static void first_step(const char *backend, const char *name, const char *setting, bool frozen) {
+    const char *const more[] = {"max_steps=1",
+                                "shuffle=false",
+                                "packing=false",
+                                "per_device_train_batch_size=2",
+                                "gradient_accumulation_steps=2",
+                                "save_steps=0",
+                                setting,
+                                NULL};
+    const char *settings[32] = {0};
+    char *folder = fresh_folder(name), *data = dataset("golden/sft/pictures.jsonl");
+    char file[64];
+    snprintf(file, sizeof file, "sft/%s.safetensors", name);
+    XrGolden golden = xr_golden_open(file);
+    const double *numbers = xr_golden_tensor(&golden, "numbers.1", XR_F64).data;
+    add_settings(settings, more, data);
+    run(XR_RUN_SFT, folder, "gqa2_tied", settings, backend, false);
+    double loss_error = fabs(xr_test_metric(folder, 1, "loss") / numbers[0] - 1);
+    double norm_error = fabs(xr_test_metric(folder, 1, "grad_norm") / numbers[1] - 1);
+    print_message("%s: errors of loss and norm: %.3g, %.3g\n", name, loss_error, norm_error);
+    assert_true(loss_error <= LOSS_TOLERANCE);
+    assert_true(norm_error <= NORM_TOLERANCE);
+    check_tower(folder, frozen);
+    xr_golden_close(&golden);
+    free(folder);
+    free(data);
+}
+
+static void sees_pictures(void **state) {
+    first_step(*state, "pictures", "train_vision=false", true);
+    first_step(*state, "vision", "train_vision=true", false);
 }
 
 // ---- resuming ----
@@ -259,10 +315,12 @@ static void trainer_is_sampler(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         ROW(beside_pytorch, "2"),
+        ROW(sees_pictures, "2"),
         ROW(resumes, "2"),
         ROW(trainer_is_sampler, "2"),
 #ifdef XR_TEST_MODELS_ON_CUDA
         ROW(beside_pytorch, "cuda.bf16"),
+        ROW(sees_pictures, "cuda.bf16"),
         ROW(resumes, "cuda.bf16"),
         ROW(trainer_is_sampler, "cuda.bf16.invariant"),
 #endif

@@ -150,11 +150,17 @@ def memory():
         gate, up = numbers(8192, 18944), numbers(8192, 18944)
         return torch.compile(lambda: F.silu(gate) * up)
 
-    def adamw():
+    def adamw(rounded):
         p = numbers(100_000_000, dtype=torch.float32, grad=True)
         p.grad = torch.rand_like(p)
         optimizer = torch.optim.AdamW([p], lr=1e-6, fused=True)
-        return optimizer.step
+        copy = torch.empty_like(p, dtype=torch.bfloat16, requires_grad=False)
+
+        def both():
+            optimizer.step()
+            copy.copy_(p.detach())
+
+        return both if rounded else optimizer.step
 
     def copy():
         a = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
@@ -164,7 +170,8 @@ def memory():
     show("copy of 1 GiB", copy, size=2.0 * (1 << 30))
     show("add_rmsnorm/8192x3584", norm, size=4 * 2.0 * 8192 * 3584)
     show("swiglu/8192x18944", swiglu, size=3 * 2.0 * 8192 * 18944)
-    show("adamw/100M", adamw, size=7 * 4.0 * 100_000_000)
+    show("adamw/100M", lambda: adamw(False), size=7 * 4.0 * 100_000_000)
+    show("adamw/bf16/100M", lambda: adamw(True), size=7.5 * 4.0 * 100_000_000)
 
 
 class Layer(nn.Module):

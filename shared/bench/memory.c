@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { MOST = 4 };
+enum { MOST = 5 };
 
 typedef struct Memory {
     XrBackend *b;
@@ -76,21 +76,22 @@ static void run_rope(void *state) {
     m->b->synchronize(m->b);
 }
 
-// t is p, m, v, grad. n: parameters.
+// t is p, m, v, grad, and where n[1] is set p in bf16. n: parameters.
 static void *start_adamw(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
     Memory *m = create(b);
     for (int i = 0; i < 4; i++) m->t[i] = xr_bench_tensor(b, XR_F32, self->n[0], 1);
     b->zero(b, m->t[2].data, xr_nbytes(&m->t[2])); // of squares
-    *work = (XrBenchWork){.bytes = 7 * bytes_of(&m->t[0])};
+    if (self->n[1]) m->t[4] = xr_bench_tensor(b, XR_BF16, self->n[0], 1);
+    *work = (XrBenchWork){.bytes = 7 * bytes_of(&m->t[0]) + (self->n[1] ? bytes_of(&m->t[4]) : 0)};
     return m;
 }
 
 static void run_adamw(void *state) {
     Memory *m = state;
-    XrTensor list[4];
-    for (int i = 0; i < 4; i++) list[i] = xr_tensor1(XR_F32, m->t[i].data, m->t[i].shape[0]);
+    XrTensor list[5];
+    for (int i = 0; i < 5; i++) list[i] = xr_tensor1(m->t[i].dtype, m->t[i].data, m->t[0].shape[0]);
     XrAdamW step = {1e-6, 0.9, 0.999, 1e-8, 0.01, 1, 1};
-    xr_adamw(m->b, &list[0], &list[1], &list[2], NULL, &list[3], step);
+    xr_adamw(m->b, &list[0], &list[1], &list[2], list[4].data ? &list[4] : NULL, &list[3], step);
     m->b->synchronize(m->b);
 }
 
@@ -108,6 +109,7 @@ void xr_bench_memory(XrBenchList *list) {
         {.name = "swiglu/8192x18944", .n = {8192, 18944}, .start = start_swiglu, .run = run_swiglu},
         {.name = "rope/8192x28x128", .n = {8192, 28, 128}, .start = start_rope, .run = run_rope},
         {.name = "adamw/100M", .n = {100000000}, .start = start_adamw, .run = run_adamw},
+        {.name = "adamw/bf16/100M", .n = {100000000, 1}, .start = start_adamw, .run = run_adamw},
     };
     for (size_t i = 0; i < XR_COUNT(items); i++) {
         XrBenchCase item = items[i];

@@ -194,7 +194,7 @@ enum {
       (logprob, entropy, best, lse, logits, hidden, head, targets, temperature))                   \
     /* dz = dlogprob[t] (onehot(target) - softmax(z)) / temperature: dhidden = dz head,            \
        dhead += dz^T hidden. Rows with a negative target get 0. logits f32 [T,V], z as logprob     \
-       left it, spare that z is computed again; their memory is used. dhead and logits may be      \
+       left it, spare that z is computed again; their memory may be used. dhead and logits may be  \
        NULL. */                                                                                    \
     X(logprob_backward,                                                                            \
       (const XrTensor *dhidden, const XrTensor *dhead, const XrTensor *dlogprob,                   \

@@ -43,13 +43,22 @@ static void step_parameter(XrTrainState *s, const XrTrainPiece *piece, int index
     XrTensor value = xr_rows(&s->values, begin, count);
     XrTensor first = xr_rows(&s->first, moment, count), second = xr_rows(&s->second, moment, count);
     XrTensor gradient = xr_rows(&s->gradients.flat, begin, count), rounded;
-    if (s->rounded.data) rounded = xr_rows(&s->rounded, begin, count);
+    if (s->rounded.data) {
+        int64_t within = begin - s->begin[index];
+        rounded = xr_rows(&s->rounded, s->rounded_begin[index] + within, count);
+    }
     xr_adamw(s->model->backend, &value, &first, &second, s->rounded.data ? &rounded : NULL,
              &gradient, adamw);
 }
 
 void xr_train_round(XrTrainState *s) {
-    if (s->rounded.data) xr_round_bf16(s->model->backend, &s->rounded, &s->values);
+    for (int i = 0; s->rounded.data && i < s->model->table.count; i++) {
+        if (!s->trained[i]) continue;
+        int64_t count = xr_parameter_elements(&s->model->table.items[i]);
+        XrTensor value = xr_rows(&s->values, s->begin[i], count);
+        XrTensor rounded = xr_rows(&s->rounded, s->rounded_begin[i], count);
+        xr_round_bf16(s->model->backend, &rounded, &value);
+    }
 }
 
 static bool gather_values(XrTrainState *s, XrError *err) {

@@ -39,6 +39,21 @@ static void cut_pieces(XrTrainState *s) {
     s->elements = at;
 }
 
+// Where parameters of two bytes an element lie: products on a GPU read whole chunks of 16 bytes.
+// Returns the elements of all.
+static int64_t align_rounded(XrTrainState *s) {
+    enum { CHUNK = 8 };
+    const XrParameterTable *table = &s->model->table;
+    s->rounded_begin = xr_malloc((size_t)table->count * sizeof *s->rounded_begin);
+    int64_t at = 0;
+    for (int i = 0; i < table->count; i++) {
+        s->rounded_begin[i] = s->trained[i] ? at : -1;
+        if (!s->trained[i]) continue;
+        at += (xr_parameter_elements(&table->items[i]) + CHUNK - 1) / CHUNK * CHUNK;
+    }
+    return at;
+}
+
 // Rank r owns [r n / size, (r + 1) n / size) of each piece; returns the elements owned in all.
 static int64_t share_pieces(XrTrainState *s) {
     int64_t moments = 0;
@@ -90,7 +105,7 @@ static bool take_parameter(XrTrainState *s, int index, XrError *err) {
     if (parameter->data && model->owned[index]) b->free(b, parameter->data);
     if (parameter->data && !model->owned[index]) b->unimport(b, parameter->data);
     model->owned[index] = false;
-    XrTensor used = s->rounded.data ? xr_rows(&s->rounded, s->begin[index], 1) : piece;
+    XrTensor used = s->rounded.data ? xr_rows(&s->rounded, s->rounded_begin[index], 1) : piece;
     *parameter = xr_tensor_of(used.dtype, used.data, p->ndim, p->shape);
     release_pages(model, stored);
     return true;
@@ -106,11 +121,11 @@ bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm,
         out->trained[i] = is_trained(&model->table.items[i], options.vision);
     }
     cut_pieces(out);
-    int64_t moments = share_pieces(out);
+    int64_t moments = share_pieces(out), rounded = align_rounded(out);
     bool ok =
         xr_tensor_alloc(b, &out->values, XR_F32, 1, &out->elements, "trained weights", err) &&
-        (!options.bf16 || xr_tensor_alloc(b, &out->rounded, XR_BF16, 1, &out->elements,
-                                          "trained weights in bf16", err)) &&
+        (!options.bf16 ||
+         xr_tensor_alloc(b, &out->rounded, XR_BF16, 1, &rounded, "trained weights in bf16", err)) &&
         xr_tensor_alloc(b, &out->first, XR_F32, 1, &moments, "AdamW's first moments", err) &&
         xr_tensor_alloc(b, &out->second, XR_F32, 1, &moments, "AdamW's second moments", err) &&
         xr_gradients_create(&out->gradients, model, out->trained, err);
@@ -157,6 +172,7 @@ void xr_train_state_free(XrTrainState *state) {
     xr_tensor_free(b, &state->second);
     free(state->trained);
     free(state->begin);
+    free(state->rounded_begin);
     free(state->pieces);
     *state = (XrTrainState){0};
 }

@@ -25,7 +25,8 @@ typedef struct XrTrainState {
     XrTrainPiece *pieces;
     int piece_count;
     XrTensor values;        // f32 [elements]: what is stepped, saved and exported
-    XrTensor rounded;       // bf16 [elements], in bf16 training: `values` as the passes see them
+    XrTensor rounded;       // bf16, in bf16 training: `values` as the passes see them
+    int64_t *rounded_begin; // of each parameter there, so that it is aligned to 16 bytes
     XrTensor first, second; // AdamW's moments of what this rank owns
     XrGradients gradients;  // zeroed by every step
     int64_t elements;
