@@ -32,6 +32,17 @@ bool xr_gradients_create(XrGradients *out, const XrModel *model, const bool *tra
 void xr_gradients_zero(XrGradients *gradients) {
     XrBackend *b = gradients->model->backend;
     b->zero(b, gradients->flat.data, xr_nbytes(&gradients->flat));
+    gradients->zero = true;
+}
+
+XrTensor xr_gradients_spare(const XrGradients *gradients, XrRole role, int64_t block) {
+    const XrTensor *flat = &gradients->flat;
+    if (!gradients->zero) return xr_rows(flat, 0, 0);
+    XrTensor used = xr_parameter_gradient(gradients, role, block);
+    if (!used.data) return *flat;
+    int64_t before = (const float *)used.data - (const float *)flat->data;
+    int64_t end = before + xr_numel(&used), behind = flat->shape[0] - end;
+    return before > behind ? xr_rows(flat, 0, before) : xr_rows(flat, end, behind);
 }
 
 void xr_gradients_free(XrGradients *gradients) {

@@ -203,23 +203,48 @@ bool xr_train_pass_evaluate(XrTrainPass *p, const XrTrainBatch *batch, XrError *
     return true;
 }
 
-// The head forward and backward, in parts of equal size that the memory for logits holds.
-static bool learn_head(XrTrainPass *p, const XrTrainBatch *batch, XrTrainObjective *objective,
-                       void *context, XrError *err) {
+// Where logits of some rows lie at a time. What they fill of gradients is zeroed after them.
+typedef struct LogitsRoom {
+    XrTensor logits; // [rows, vocab]
+    bool borrowed;
+} LogitsRoom;
+
+// Of a step's first micro-batch, in the memory of gradients that are still zero, if that is enough,
+// so that the step needs no other: on the CPU memory that is never written takes no space.
+static LogitsRoom room_for_logits(const XrTrainPass *p, int64_t rows) {
+    int64_t vocab = p->state->model->config.vocab;
+    XrTensor spare = xr_gradients_spare(&p->state->gradients, XR_HEAD, 0);
+    if (xr_numel(&spare) < rows * vocab) return (LogitsRoom){p->workspace->logits, false};
+    return (LogitsRoom){xr_tensor2(XR_F32, spare.data, rows, vocab), true};
+}
+
+// The head forward and backward, in `parts` of equal size.
+static bool learn_parts(XrTrainPass *p, const XrTrainBatch *batch, XrTrainObjective *objective,
+                        void *context, int64_t parts, const XrTensor *room, XrError *err) {
     const XrModel *model = p->state->model;
     const XrTensor *head = xr_model_parameter(model, XR_HEAD, 0);
     XrTensor dhead = xr_parameter_gradient(&p->state->gradients, XR_HEAD, 0);
-    int64_t most = p->workspace->logits.shape[0], parts = (p->rows + most - 1) / most;
     for (int64_t i = 0; i < parts; i++) {
         int64_t first = p->rows * i / parts, count = p->rows * (i + 1) / parts - first;
         HeadRows r = head_rows(p, first, count);
-        XrTensor logits = xr_rows(&p->workspace->logits, 0, count);
+        XrTensor logits = xr_rows(room, 0, count);
         predict(p, batch, &r, &logits);
         if (!objective(context, p, first, count, err)) return false;
         xr_logprob_backward(model->backend, &r.dhidden, dhead.data ? &dhead : NULL, &r.dlogprob,
                             &logits, &r.hidden, head, &r.targets, &r.lse, batch->temperature);
     }
     return true;
+}
+
+static bool learn_head(XrTrainPass *p, const XrTrainBatch *batch, XrTrainObjective *objective,
+                       void *context, XrError *err) {
+    XrBackend *b = p->state->model->backend;
+    int64_t most = p->workspace->logits.shape[0], parts = (p->rows + most - 1) / most;
+    LogitsRoom room = room_for_logits(p, parts ? (p->rows + parts - 1) / parts : 0);
+    p->state->gradients.zero = false;
+    bool ok = learn_parts(p, batch, objective, context, parts, &room.logits, err);
+    if (room.borrowed) b->zero(b, room.logits.data, xr_nbytes(&room.logits));
+    return ok;
 }
 
 static bool learn_layers(XrTrainPass *p, XrError *err) {
