@@ -41,7 +41,8 @@ XrTensor xr_gradients_spare(const XrGradients *gradients, XrRole role, int64_t b
     XrTensor used = xr_parameter_gradient(gradients, role, block);
     if (!used.data) return *flat;
     int64_t before = (const float *)used.data - (const float *)flat->data;
-    int64_t end = before + xr_numel(&used), behind = flat->shape[0] - end;
+    int64_t end = (before + xr_numel(&used) + 15) / 16 * 16; // on a line of the cache
+    int64_t behind = flat->shape[0] - end;
     return before > behind ? xr_rows(flat, 0, before) : xr_rows(flat, end, behind);
 }
 
