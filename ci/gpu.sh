@@ -43,7 +43,7 @@ for name in libdl.so.2 librt.so.1 libpthread.so.0; do cp -L "$folder_of_c/$name"
 strip --strip-unneeded "$bundle"/bin/* "$bundle"/lib/*
 
 cp "$root"/golden/{ops,bf16}.safetensors "$bundle/golden/"
-cp -r "$root"/golden/{models,reference,grpo,sft,images,tokenizer} "$bundle/golden/"
+cp -r "$root"/golden/{models,reference,requests,grpo,sft,images,tokenizer} "$bundle/golden/"
 printf '%s\n' "${operations[@]}" >"$bundle/operations.txt"
 cp "$root/ci/gpu/run.sh" "$root/ci/gpu/pytorch.py" "$bundle/"
 {

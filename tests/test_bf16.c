@@ -20,6 +20,8 @@
 // Relative to f64. Half the distance between two neighbouring numbers in bf16 for a loss, the mean
 // of many tokens'; one distance for a norm, which PyTorch's own bf16 misses by up to 0.005.
 static const double LOSS_TOLERANCE = 0x1p-9, NORM_TOLERANCE = 0x1p-7;
+// Of the loss and gradient of a policy whose ratios are clipped.
+static const double CLIPPING_TOLERANCE = 0x1p-5;
 
 // The first three steps have rates that do not depend on how many follow.
 #ifdef XR_CUDA_EMULATION
@@ -36,8 +38,8 @@ static char *fresh_folder(const char *name) {
 }
 
 // A run in `folder`, in bf16, on a golden model.
-static void run(int command, const char *folder, const char *model, const char *const *settings,
-                const char *backend, bool resume) {
+static void run_from(int command, const char *folder, const char *model, const char *replay,
+                     const char *const *settings, const char *backend, bool resume) {
     XrBuffer output = {0}, source = {0};
     xr_buffer_format(&output, "output_dir=%s", folder);
     xr_buffer_format(&source, "model_name_or_path=%s/%s", xr_test_source("golden/models"), model);
@@ -48,7 +50,8 @@ static void run(int command, const char *folder, const char *model, const char *
     XrComm *comm = xr_comm_single();
     XrError err = {0};
     XrSftOptions sft = {&config, b, comm, resume};
-    XrGrpoOptions grpo = {.config = &config, .backend = b, .comm = comm, .resume = resume};
+    XrGrpoOptions grpo = {
+        .config = &config, .backend = b, .comm = comm, .replay = replay, .resume = resume};
     if (!(command == XR_RUN_SFT ? xr_sft_run(&sft, &err) : xr_grpo_run(&grpo, &err))) {
         fail_msg("%s", err.message);
     }
@@ -57,6 +60,11 @@ static void run(int command, const char *folder, const char *model, const char *
     xr_run_config_free(&config);
     xr_buffer_free(&output);
     xr_buffer_free(&source);
+}
+
+static void run(int command, const char *folder, const char *model, const char *const *settings,
+                const char *backend, bool resume) {
+    run_from(command, folder, model, NULL, settings, backend, resume);
 }
 
 // ---- supervised ----
@@ -278,6 +286,42 @@ static char *make_questions(void) {
     return setting.data;
 }
 
+// Recorded rollouts of another policy: whether a ratio is clipped depends on its last bits, and the
+// gradient of one of the 61 tokens comes or goes with that.
+static void replays(void **state) {
+    static const char *const few[] = {"max_steps=1",
+                                      "per_device_train_batch_size=12",
+                                      "temperature=0.8",
+                                      "max_grad_norm=0.5",
+                                      "beta=0.05",
+                                      "epsilon_high=0.28",
+                                      "overlong_responses=mask",
+                                      "warmup_ratio=0",
+                                      "save_steps=0",
+                                      NULL};
+    char *folder = fresh_folder("replay");
+    XrGolden golden = xr_golden_open("grpo/replay.safetensors");
+    const double *numbers = xr_golden_tensor(&golden, "numbers.1", XR_F64).data;
+    run_from(XR_RUN_GRPO, folder, "text_only", xr_test_source("golden/grpo/samples.jsonl"), few,
+             *state, false);
+    const struct {
+        const char *key;
+        int at; // in `numbers`
+        double tolerance;
+    } wanted[] = {{"entropy", 3, LOSS_TOLERANCE},
+                  {"ratio", 4, NORM_TOLERANCE},
+                  {"loss", 0, CLIPPING_TOLERANCE},
+                  {"grad_norm", 1, CLIPPING_TOLERANCE}};
+    for (size_t i = 0; i < XR_COUNT(wanted); i++) {
+        double got = xr_test_metric(folder, 1, wanted[i].key), want = numbers[wanted[i].at];
+        print_message("%s %.6g, PyTorch %.6g\n", wanted[i].key, got, want);
+        assert_true(fabs(got / want - 1) <= wanted[i].tolerance);
+    }
+    assert_true(xr_test_metric(folder, 1, "kl") == 0); // the reference has the policy's bits
+    xr_golden_close(&golden);
+    free(folder);
+}
+
 // The engine's weights are the trainer's, the reference's too before the first step.
 static void trainer_is_sampler(void **state) {
     static const char *const few[] = {"max_steps=2",
@@ -317,11 +361,13 @@ int main(int argc, char **argv) {
         ROW(beside_pytorch, "2"),
         ROW(sees_pictures, "2"),
         ROW(resumes, "2"),
+        ROW(replays, "2"),
         ROW(trainer_is_sampler, "2"),
 #ifdef XR_TEST_MODELS_ON_CUDA
         ROW(beside_pytorch, "cuda.bf16"),
         ROW(sees_pictures, "cuda.bf16"),
         ROW(resumes, "cuda.bf16"),
+        ROW(replays, "cuda.bf16"),
         ROW(trainer_is_sampler, "cuda.bf16.invariant"),
 #endif
     };

@@ -12,6 +12,7 @@ static const ForeignKey KEYS[] = {
     // transformers
     {"fp16", "training is in f32, or in bf16 with \"bf16\"; \"dtype\" is the type of weights that "
              "are not trained, \"save_dtype\" that of model/"},
+    {"bf16_full_eval", "evaluation computes in what training does: see \"bf16\""},
     {"torch_dtype", "use \"dtype\""},
     {"optim", "the optimiser is always AdamW"},
     {"lr", "use \"learning_rate\""},
