@@ -109,7 +109,7 @@ static void memory_of_the_gpu(void **state) {
 #endif
 
 #define ROW(function, backend)                                                                     \
-    { #function "/" backend, function, NULL, NULL, (void *)(uintptr_t)(backend) }
+    { #function "/" backend, function, NULL, NULL, (void *)(backend) }
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {

@@ -354,7 +354,7 @@ static void trainer_is_sampler(void **state) {
 }
 
 #define ROW(function, backend)                                                                     \
-    { #function "/" backend, function, NULL, NULL, (void *)(uintptr_t)(backend) }
+    { #function "/" backend, function, NULL, NULL, (void *)(backend) }
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {

@@ -76,8 +76,8 @@ static bool open_model(Job *job, const XrBenchCase *self, XrBackend *b, XrError 
 
 // Bytes of keys and values of `tokens` tokens of all sequences.
 static double cache_bytes(const Job *job, const XrBenchCase *self, int64_t tokens) {
-    double pages = (double)(self->n[SEQUENCES] * ((tokens + XR_KV_PAGE - 1) / XR_KV_PAGE));
-    return pages * (double)xr_engine_page_bytes(job->model);
+    int64_t pages = (tokens + XR_KV_PAGE - 1) / XR_KV_PAGE;
+    return (double)(self->n[SEQUENCES] * pages) * (double)xr_engine_page_bytes(job->model);
 }
 
 static Job *open_job(const XrBenchCase *self, XrBackend *b, XrError *err) {

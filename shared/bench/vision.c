@@ -24,7 +24,8 @@ static void finish(void *state) {
 static double operations_of(const XrModel *m, double patches) {
     const XrVisionConfig *v = &m->config.vision;
     double elements = 0, attention = 0, merged = (double)(v->merge * v->merge);
-    double side = (double)(v->window / v->patch), window = side * side;
+    int64_t side = v->window / v->patch;
+    double window = (double)(side * side);
     for (int i = 0; i < m->table.count; i++) {
         const XrParameter *p = &m->table.items[i];
         double count = p->ndim > 1 ? (double)xr_parameter_elements(p) : 0;
