@@ -145,6 +145,7 @@ static void cuda_upload(XrBackend *b, void *to, const void *host, size_t bytes) 
 static void cuda_download(XrBackend *b, void *host, const void *from, size_t bytes) {
     Cuda *c = cuda_of(b);
     Stage *pending = NULL;
+    b->waits++;
     size_t pending_at = 0, pending_bytes = 0;
     for (size_t done = 0, count; done < bytes || pending; done += count) {
         Stage *stage = NULL;
@@ -184,7 +185,53 @@ static void *cuda_import(XrBackend *b, const void *host, size_t bytes, const cha
     return memory;
 }
 
+// `reached` of pinned memory is an event behind the last copy from or to it.
+static void cuda_unpin(XrBackend *b, XrPinned *pinned) {
+    if (pinned->reached) {
+        cudaEventSynchronize((cudaEvent_t)pinned->reached);
+        cudaEventDestroy((cudaEvent_t)pinned->reached);
+    }
+    if (pinned->host) cudaFreeHost(pinned->host);
+    *pinned = XrPinned{};
+}
+
+static bool cuda_pin(XrBackend *b, XrPinned *out, size_t bytes, const char *what, XrError *err) {
+    cudaEvent_t reached = NULL;
+    *out = XrPinned{};
+    if (!fails(cudaMallocHost(&out->host, bytes ? bytes : 1), what, err) &&
+        !fails(cudaEventCreateWithFlags(&reached, cudaEventDisableTiming), what, err)) {
+        out->bytes = bytes;
+        out->reached = reached;
+        return true;
+    }
+    cuda_unpin(b, out);
+    return false;
+}
+
+static void copy_pinned(XrBackend *b, XrPinned *pinned, void *to, const void *from, size_t bytes,
+                        cudaMemcpyKind kind) {
+    XR_REQUIRE(bytes <= pinned->bytes, "a copy of %zu bytes of %zu that are pinned", bytes,
+               pinned->bytes);
+    cudaStream_t stream = xr_cuda_stream(b);
+    if (bytes) xr_cuda_check(cudaMemcpyAsync(to, from, bytes, kind, stream), "copying");
+    xr_cuda_check(cudaEventRecord((cudaEvent_t)pinned->reached, stream), "copying");
+}
+
+static void cuda_send(XrBackend *b, void *to, XrPinned *from, size_t bytes) {
+    copy_pinned(b, from, to, from->host, bytes, cudaMemcpyHostToDevice);
+}
+
+static void cuda_receive(XrBackend *b, XrPinned *to, const void *from, size_t bytes) {
+    copy_pinned(b, to, to->host, from, bytes, cudaMemcpyDeviceToHost);
+}
+
+static void cuda_wait(XrBackend *b, XrPinned *pinned) {
+    b->waits++;
+    xr_cuda_check(cudaEventSynchronize((cudaEvent_t)pinned->reached), "waiting for the GPU");
+}
+
 static void cuda_synchronize(XrBackend *b) {
+    b->waits++;
     xr_cuda_check(cudaStreamSynchronize(xr_cuda_stream(b)), "waiting for the GPU");
 }
 
@@ -362,6 +409,12 @@ extern "C" XrBackend *xr_cuda_create(int device, XrDType activations, int thread
     b->copy = cuda_copy;
     b->import = cuda_import;
     b->unimport = cuda_free;
+    b->pin = cuda_pin;
+    b->unpin = cuda_unpin;
+    b->send = cuda_send;
+    b->receive = cuda_receive;
+    b->wait = cuda_wait;
+    b->asynchronous = true;
     b->kv_page_bytes = xr_cuda_kv_page_bytes;
     b->synchronize = cuda_synchronize;
     b->destroy = cuda_destroy;

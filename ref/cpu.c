@@ -33,6 +33,33 @@ static void cpu_copy(XrBackend *b, void *to, const void *from, size_t bytes) {
     if (bytes) memmove(to, from, bytes);
 }
 
+static void cpu_download(XrBackend *b, void *host, const void *from, size_t bytes) {
+    cpu_copy(b, host, from, bytes);
+    b->waits++;
+}
+
+static bool cpu_pin(XrBackend *b, XrPinned *out, size_t bytes, const char *what, XrError *err) {
+    *out = (XrPinned){.host = xr_try_alloc(bytes, what, err), .bytes = bytes};
+    return out->host != NULL;
+}
+
+static void cpu_unpin(XrBackend *b, XrPinned *pinned) {
+    free(pinned->host);
+    *pinned = (XrPinned){0};
+}
+
+static void cpu_send(XrBackend *b, void *to, XrPinned *from, size_t bytes) {
+    cpu_copy(b, to, from->host, bytes);
+}
+
+static void cpu_receive(XrBackend *b, XrPinned *to, const void *from, size_t bytes) {
+    cpu_copy(b, to->host, from, bytes);
+}
+
+static void cpu_wait(XrBackend *b, XrPinned *pinned) {
+    b->waits++;
+}
+
 static void cpu_zero(XrBackend *b, void *memory, size_t bytes) {
     if (bytes) memset(memory, 0, bytes);
 }
@@ -50,6 +77,7 @@ static void cpu_unimport(XrBackend *b, void *memory) {
 }
 
 static void cpu_synchronize(XrBackend *b) {
+    b->waits++;
 }
 
 static void cpu_destroy(XrBackend *b) {
@@ -74,11 +102,16 @@ XrBackend *xr_cpu_create(int threads) {
         .free = cpu_free,
         .memory = cpu_memory,
         .upload = cpu_copy,
-        .download = cpu_copy,
+        .download = cpu_download,
         .zero = cpu_zero,
         .copy = cpu_copy,
         .import = cpu_import,
         .unimport = cpu_unimport,
+        .pin = cpu_pin,
+        .unpin = cpu_unpin,
+        .send = cpu_send,
+        .receive = cpu_receive,
+        .wait = cpu_wait,
         .kv_page_bytes = xr_cpu_kv_page_bytes,
         .synchronize = cpu_synchronize,
         .destroy = cpu_destroy,

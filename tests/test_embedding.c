@@ -214,6 +214,19 @@ const XrOpTest xr_op_test_scatter_rows = {.op = "scatter_rows",
                                           .reference = scatter_reference,
                                           .call = scatter_call};
 
+// Elements of lists of integers are rows of one: the engine moves ids so.
+static void ids_are_moved(void **state) {
+    XrBackend *b = xr_test_cpu(3);
+    int32_t drawn[] = {7, -1, 151664, 1 << 30}, batch[] = {10, 11, 12, 13, 14}, ids[3];
+    int32_t from[] = {2, 3, 1}, to[] = {4, 0, 2};
+    XrTensor td = xr_tensor2(XR_I32, drawn, 4, 1), tb = xr_tensor2(XR_I32, batch, 5, 1);
+    XrTensor ti = xr_tensor2(XR_I32, ids, 3, 1);
+    XrTensor tf = xr_tensor1(XR_I32, from, 3), tt = xr_tensor1(XR_I32, to, 3);
+    xr_gather_rows(b, &ti, &td, &tf);
+    xr_scatter_rows(b, &tb, &ti, &tt);
+    assert_memory_equal(batch, ((int32_t[]){1 << 30, 11, -1, 13, 151664}), sizeof batch);
+}
+
 static const XrOpTest *const TESTS[] = {&xr_op_test_embedding, &xr_op_test_embedding_backward,
                                         &xr_op_test_gather_rows, &xr_op_test_scatter_rows};
-XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(images_among_text))
+XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(images_among_text), cmocka_unit_test(ids_are_moved))

@@ -325,14 +325,66 @@ static void memory_moves_whole(void **state) {
     free(back);
 }
 
+// ---- pinned memory: what comes shows when it has been waited for; what goes stays as it is until
+// then ----
+
+static void pinned_copies_are_waited_for(void **state) {
+    uint32_t numbers[64];
+    XrPinned out, in;
+    XrError err;
+    for (uint32_t i = 0; i < 64; i++) numbers[i] = 1000 + i;
+    void *memory = device_copy(numbers, sizeof numbers);
+    assert_true(gpu->pin(gpu, &in, sizeof numbers, "test", &err));
+    assert_true(gpu->pin(gpu, &out, sizeof numbers, "test", &err));
+    int64_t waits = gpu->waits;
+    gpu->receive(gpu, &in, memory, sizeof numbers);
+    for (int i = 0; i < 64; i++) assert_int_equal(((uint32_t *)in.host)[i], UINT32_MAX);
+    memset(out.host, 7, sizeof numbers);
+    gpu->send(gpu, memory, &out, sizeof numbers);
+    assert_int_equal(gpu->waits, waits);
+    gpu->wait(gpu, &in);
+    assert_int_equal(gpu->waits, waits + 1);
+    assert_memory_equal(in.host, numbers, sizeof numbers);
+    gpu->receive(gpu, &in, memory, sizeof numbers);
+    gpu->wait(gpu, &in);
+    assert_memory_equal(in.host, out.host, sizeof numbers);
+    gpu->unpin(gpu, &in);
+    gpu->unpin(gpu, &out);
+    assert_null(out.host);
+    gpu->free(gpu, memory);
+}
+
+static void fault_early_write(void) {
+    XrPinned out;
+    XrError err;
+    void *memory = device(64);
+    if (!gpu->pin(gpu, &out, 64, "test", &err)) return;
+    memset(out.host, 7, 64);
+    gpu->send(gpu, memory, &out, 64);
+    memset(out.host, 8, 64);
+    gpu->wait(gpu, &out);
+}
+
+static void early_writes_are_found(void **state) {
+    xr_test_finds(fault_early_write, "written to pinned memory");
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(races_are_found),         cmocka_unit_test(order_shows_a_race),
-        cmocka_unit_test(barriers_order_accesses), cmocka_unit_test(divergence_is_found),
-        cmocka_unit_test(bounds_are_checked),      cmocka_unit_test(copies_arrive_when_waited_for),
-        cmocka_unit_test(tensor_cores_multiply),   cmocka_unit_test(lanes_exchange),
-        cmocka_unit_test(halves_convert),          cmocka_unit_test(failures_say_what_to_do),
-        cmocka_unit_test(faults_end_the_program),  cmocka_unit_test(memory_moves_whole),
+        cmocka_unit_test(races_are_found),
+        cmocka_unit_test(order_shows_a_race),
+        cmocka_unit_test(barriers_order_accesses),
+        cmocka_unit_test(divergence_is_found),
+        cmocka_unit_test(bounds_are_checked),
+        cmocka_unit_test(copies_arrive_when_waited_for),
+        cmocka_unit_test(tensor_cores_multiply),
+        cmocka_unit_test(lanes_exchange),
+        cmocka_unit_test(halves_convert),
+        cmocka_unit_test(failures_say_what_to_do),
+        cmocka_unit_test(faults_end_the_program),
+        cmocka_unit_test(memory_moves_whole),
+        cmocka_unit_test(pinned_copies_are_waited_for),
+        cmocka_unit_test(early_writes_are_found),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, open_gpu, close_gpu);

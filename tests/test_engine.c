@@ -1,6 +1,7 @@
 // The generation engine against golden continuations, and against itself: what is sampled for a
 // request must be the same bits however it is scheduled.
 #include "tests/support/models.h"
+#include "tests/support/samples.h"
 #include "tests/support/test.h"
 
 #include "shared/base/memory.h"
@@ -72,32 +73,6 @@ static XrEngine *make_engine(const Bench *bench, int sequences, int64_t tokens, 
     };
     must(xr_engine_create(&engine, bench->model, bench->tokenizer, &config, &err), &err);
     return engine;
-}
-
-static void assert_same_sample(const XrSample *a, const XrSample *b, const char *what,
-                               uint64_t id) {
-    size_t n = (size_t)a->count;
-    bool same = a->count == b->count && a->finish == b->finish && a->index == b->index &&
-                a->stop_id == b->stop_id && a->stop_string == b->stop_string &&
-                memcmp(a->ids, b->ids, n * sizeof *a->ids) == 0 &&
-                memcmp(a->forced, b->forced, n) == 0 &&
-                memcmp(a->logprobs, b->logprobs, n * sizeof *a->logprobs) == 0 &&
-                memcmp(a->scaled, b->scaled, n * sizeof *a->scaled) == 0 &&
-                a->text_bytes == b->text_bytes && memcmp(a->text, b->text, a->text_bytes) == 0;
-    if (!same) {
-        fail_msg("%s: request %llu, sample %d differs: %lld tokens \"%s\" and %lld tokens \"%s\"",
-                 what, (unsigned long long)id, a->index, (long long)a->count, a->text,
-                 (long long)b->count, b->text);
-    }
-}
-
-static void assert_same(const XrResponse *a, const XrResponse *b, const char *what) {
-    assert_int_equal(a->count, b->count);
-    assert_int_equal(a->error.status, XR_OK);
-    assert_int_equal(b->error.status, XR_OK);
-    for (int i = 0; i < a->count; i++) {
-        assert_same_sample(&a->samples[i], &b->samples[i], what, a->id);
-    }
 }
 
 // ---- golden continuations -----------------------------------------------------------------------
@@ -185,12 +160,14 @@ typedef struct Schedule {
     int64_t tokens, pages;
     bool reversed;
     bool preempts;
+    bool ahead; // steps are asked for before the results of the last have been looked at
 } Schedule;
 
 static XrResponse **run_schedule(const char *model, const char *const *names, int name_count,
                                  int count, const Schedule *schedule) {
     Bench bench;
     open_bench(&bench, model, schedule->threads);
+    bench.backend->asynchronous = schedule->ahead;
     fill(&bench, names, name_count, count);
     XrRequest order[MOST];
     for (int i = 0; i < count; i++) {
@@ -224,7 +201,7 @@ static void compare_schedules(const char *model, const char *const *names, int n
     for (int k = 1; k < schedule_count; k++) {
         XrResponse **other = run_schedule(model, names, name_count, count, &schedules[k]);
         for (int i = 0; i < count; i++) {
-            assert_same(first[i], other[i], schedules[k].name);
+            xr_assert_same_response(first[i], other[i], schedules[k].name);
             xr_response_free(other[i]);
         }
         free((void *)other);
@@ -234,14 +211,19 @@ static void compare_schedules(const char *model, const char *const *names, int n
 }
 
 static const Schedule SCHEDULES[] = {
-    {"one after the other", 1, 1, 2048, 64, false, false},
-    {"all together", 1, 64, 512, 512, false, false},
-    {"two threads", 2, 64, 512, 512, false, false},
-    {"three threads, reversed", 3, 64, 300, 512, true, false},
-    {"prefill in parts of 5", 2, 5, 5, 512, false, false},
-    {"prefill in parts of 33, reversed", 2, 8, 33, 256, true, false},
-    {"few pages", 2, 64, 128, 7, false, true},
-    {"fewer pages, reversed", 2, 16, 64, 6, true, true},
+    {"one after the other", 1, 1, 2048, 64, false, false, false},
+    {"all together", 1, 64, 512, 512, false, false, false},
+    {"two threads", 2, 64, 512, 512, false, false, false},
+    {"three threads, reversed", 3, 64, 300, 512, true, false, false},
+    {"prefill in parts of 5", 2, 5, 5, 512, false, false, false},
+    {"prefill in parts of 33, reversed", 2, 8, 33, 256, true, false, false},
+    {"few pages", 2, 64, 128, 7, false, true, false},
+    {"fewer pages, reversed", 2, 16, 64, 6, true, true, false},
+    {"ahead, one after the other", 1, 1, 2048, 64, false, false, true},
+    {"ahead, all together", 2, 64, 512, 512, true, false, true},
+    {"ahead, prefill in parts of 5", 2, 5, 5, 512, false, false, true},
+    {"ahead, few pages", 2, 64, 128, 7, false, true, true},
+    {"ahead, fewer pages, reversed", 2, 16, 64, 6, true, true, true},
 };
 
 static void schedules_of_pictures(void **state) {
@@ -289,7 +271,7 @@ static void samples_equal_separate_requests(void **state) {
         one.samples = 1;
         one.first_sample = i;
         must(xr_engine_generate(engine, &one, 1, &alone[i], &err), &err);
-        assert_same_sample(&together->samples[i], &alone[i]->samples[0], "sample alone", r->id);
+        xr_assert_same_sample(&together->samples[i], &alone[i]->samples[0], "sample alone", r->id);
         const int32_t *ids = alone[i]->samples[0].ids;
         distinct += i && memcmp(alone[0]->samples[0].ids, ids, 5 * sizeof *ids) != 0;
     }
@@ -318,7 +300,7 @@ static void id_and_seed_name_the_random_numbers(void **state) {
     const int32_t *first = responses[0]->samples[0].ids;
     assert_memory_not_equal(responses[1]->samples[0].ids, first, 8 * sizeof *first);
     assert_memory_not_equal(responses[2]->samples[0].ids, first, 8 * sizeof *first);
-    assert_same(responses[3], responses[0], "again");
+    xr_assert_same_response(responses[3], responses[0], "again");
     for (int i = 0; i < 4; i++) xr_response_free(responses[i]);
     xr_engine_free(engine);
     close_bench(&bench);
@@ -371,7 +353,7 @@ static void kept_cache_changes_nothing(void **state) {
     next.prompt_count = count;
     must(xr_engine_generate(engine, &next, 1, &second, &err), &err);
     must(xr_engine_generate(fresh, &next, 1, &again, &err), &err);
-    assert_same(second, again, "next turn");
+    xr_assert_same_response(second, again, "next turn");
     assert_int_equal(second->reused, (r->prompt_count + 15) / XR_KV_PAGE * XR_KV_PAGE);
     assert_int_equal(xr_engine_stats(engine).pictures, 2); // not embedded again
     xr_response_free(second);
@@ -385,7 +367,7 @@ static void kept_cache_changes_nothing(void **state) {
     must(xr_engine_generate(engine, &next, 1, &second, &err), &err);
     must(xr_engine_generate(fresh, &next, 1, &again, &err), &err);
     assert_int_equal(second->reused, 0);
-    assert_same(second, again, "other picture");
+    xr_assert_same_response(second, again, "other picture");
     xr_response_free(first);
     xr_response_free(second);
     xr_response_free(again);
@@ -417,11 +399,12 @@ static void watch(void *context, const XrPiece *piece) {
     xr_buffer_append(&w->text[piece->request][piece->sample], piece->text, piece->text_bytes);
 }
 
-static void random_run(void **state) {
+static void run_at_random(bool ahead) {
     static const char *const names[] = {"text_only.talk", "text_only.short"};
     Bench bench;
     open_bench(&bench, "text_only", 2);
     fill(&bench, names, 2, MOST);
+    bench.backend->asynchronous = ahead;
     XrEngine *engine = make_engine(&bench, 6, 40, 6), *alone = make_engine(&bench, 4, 512, 64);
     Watch *seen = xr_calloc(1, sizeof *seen);
     uint64_t at = 0;
@@ -453,7 +436,7 @@ static void random_run(void **state) {
                 xr_buffer_free(text);
                 cut |= s->finish == XR_FINISH_INTERRUPTED;
                 if (s->finish != XR_FINISH_INTERRUPTED) {
-                    assert_same_sample(s, e, "random run", got->id);
+                    xr_assert_same_sample(s, e, "random run", got->id);
                     continue;
                 }
                 assert_true(s->count <= e->count);
@@ -475,6 +458,14 @@ static void random_run(void **state) {
     xr_engine_free(engine);
     xr_engine_free(alone);
     close_bench(&bench);
+}
+
+static void random_run(void **state) {
+    run_at_random(false);
+}
+
+static void random_run_ahead(void **state) {
+    run_at_random(true);
 }
 
 // ---- sampling
@@ -716,6 +707,7 @@ static void engine_can_be_dropped_at_any_step(void **state) {
     fill(&bench, names, 2, 6);
     XrError err;
     for (int steps = 0; steps < 12; steps++) {
+        bench.backend->asynchronous = steps % 2;
         XrEngine *engine = make_engine(&bench, 3, 30, 8);
         for (int i = 0; i < 6; i++) must(xr_engine_add(engine, &bench.requests[i], &err), &err);
         for (int i = 0; i < steps; i++) xr_engine_step(engine);
@@ -735,6 +727,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(samples_share_pages),
         cmocka_unit_test(kept_cache_changes_nothing),
         cmocka_unit_test(random_run),
+        cmocka_unit_test(random_run_ahead),
         cmocka_unit_test(suppressed_ids_never_come),
         cmocka_unit_test(scaled_logprobs_are_of_the_temperature),
         cmocka_unit_test(logprobs_are_those_of_a_trainer),

@@ -1,6 +1,7 @@
 // One pass with and without forced exit: each sample must be what it is without a budget, and its
 // branch what it is with one, bit for bit, however they are scheduled.
 #include "tests/support/models.h"
+#include "tests/support/samples.h"
 #include "tests/support/test.h"
 
 #include "shared/base/memory.h"
@@ -71,32 +72,18 @@ static XrEngineStats run(Bench *b, int sequences, int64_t tokens, int64_t pages,
     return stats;
 }
 
-static void same(const XrSample *a, const XrSample *b, const char *what, int request) {
-    size_t n = (size_t)a->count;
-    bool equal =
-        a->count == b->count && a->finish == b->finish && a->index == b->index &&
-        a->truncated == b->truncated && a->stop_id == b->stop_id &&
-        a->forced_count == b->forced_count && memcmp(a->ids, b->ids, n * sizeof *a->ids) == 0 &&
-        memcmp(a->forced, b->forced, n) == 0 &&
-        memcmp(a->logprobs, b->logprobs, n * sizeof *a->logprobs) == 0 &&
-        memcmp(a->scaled, b->scaled, n * sizeof *a->scaled) == 0 && strcmp(a->text, b->text) == 0;
-    if (!equal) {
-        fail_msg("%s: request %d, sample %d: \"%s\" (%s) is not \"%s\" (%s)", what, request,
-                 a->index, a->text, xr_finish_name(a->finish), b->text, xr_finish_name(b->finish));
-    }
-}
-
 typedef struct Schedule {
     const char *name;
     int sequences;
     int64_t tokens, pages;
+    bool ahead; // of the results
 } Schedule;
 
 static const Schedule SCHEDULES[] = {
-    {"all together", 64, 512, 512},
-    {"prefill in parts of 7", 5, 7, 512},
-    {"one at a time", 1, 64, 64},
-    {"few pages", 64, 128, 9},
+    {"all together", 64, 512, 512, false},       {"prefill in parts of 7", 5, 7, 512, false},
+    {"one at a time", 1, 64, 64, false},         {"few pages", 64, 128, 9, false},
+    {"all together, ahead", 64, 512, 512, true}, {"prefill in parts of 7, ahead", 5, 7, 512, true},
+    {"one at a time, ahead", 1, 64, 64, true},   {"few pages, ahead", 64, 128, 9, true},
 };
 
 static void free_all(XrResponse **responses) {
@@ -110,9 +97,11 @@ static void check(const Bench *b, XrResponse **got, XrResponse **free_run, XrRes
         assert_int_equal(got[i]->error.status, XR_OK);
         for (int k = 0; k < b->requests[i].samples; k++) {
             const XrSample *s = &got[i]->samples[k], *other = &forced[i]->samples[k];
-            same(s, &free_run[i]->samples[k], what, i);
+            xr_assert_same_sample(s, &free_run[i]->samples[k], what, b->requests[i].id);
             assert_int_equal(s->forced_exit != NULL, other->finish == XR_FINISH_FORCED_EXIT);
-            if (s->forced_exit) same(s->forced_exit, other, what, i);
+            if (s->forced_exit) {
+                xr_assert_same_sample(s->forced_exit, other, what, b->requests[i].id);
+            }
             branches += s->forced_exit != NULL;
         }
     }
@@ -135,6 +124,7 @@ static void as_two_runs(const char *name) {
             continue;
         }
         const Schedule *schedule = &SCHEDULES[s - 1];
+        b.backend->asynchronous = schedule->ahead;
         run(&b, schedule->sequences, schedule->tokens, schedule->pages, got);
         check(&b, got, free_run, forced, schedule->name);
         free_all(got);
@@ -186,6 +176,7 @@ static void cancelled(void **state) {
     open_bench(&b, "text_only.talk");
     for (int steps = 0; steps < 40; steps += 3) {
         XrEngine *engine;
+        b.backend->asynchronous = steps % 4 >= 2;
         XrEngineConfig config = {16, 64, 40 * xr_engine_page_bytes(b.model)};
         must(xr_engine_create(&engine, b.model, b.tokenizer, &config, &err), &err);
         for (int i = 0; i < REQUESTS; i++) {

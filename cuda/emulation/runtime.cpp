@@ -3,6 +3,7 @@
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/emulation.h"
 #include "cuda/emulation/memory.h"
+#include "cuda/emulation/pinned.h"
 
 #include <stdlib.h>
 
@@ -112,6 +113,7 @@ cudaError_t cudaRuntimeGetVersion(int *version) {
 
 cudaError_t cudaDeviceSynchronize(void) {
     BEGIN("cudaDeviceSynchronize");
+    xr_emulation_copies_reached(xr_emulation_copies_asked());
     return cudaSuccess;
 }
 
@@ -137,12 +139,12 @@ cudaError_t cudaFree(void *memory) {
 cudaError_t cudaMallocHost(void **memory, size_t bytes) {
     *memory = NULL;
     BEGIN("cudaMallocHost");
-    *memory = malloc(bytes);
+    *memory = xr_emulation_pin(bytes);
     return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFreeHost(void *memory) {
-    free(memory);
+    xr_emulation_unpin(memory);
     return cudaSuccess;
 }
 
@@ -155,7 +157,10 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (xr_emulation_is_device(to, bytes) != to_device) return cudaErrorInvalidValue;
     if (xr_emulation_is_device(from, bytes) != from_device) return cudaErrorInvalidValue;
-    xr_emulation_copy(to, from, bytes);
+    bool pinned =
+        to_device != from_device && (to_device ? xr_emulation_copy_from_pinned(to, from, bytes)
+                                               : xr_emulation_copy_to_pinned(to, from, bytes));
+    if (!pinned) xr_emulation_copy(to, from, bytes);
     return cudaSuccess;
 }
 
@@ -167,7 +172,12 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
     return cudaSuccess;
 }
 
-// Streams and events have nothing to say here; each is an allocation, so that a leak is found.
+// An event knows the copies before it. A stream has nothing to say here; it is an allocation, so
+// that a leak is found.
+struct XrEmulatedEvent {
+    uint64_t copies;
+};
+
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
     BEGIN("cudaStreamCreateWithFlags");
     *stream = (cudaStream_t)malloc(1 + flags % 2);
@@ -182,24 +192,27 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     (void)stream;
     BEGIN("cudaStreamSynchronize");
+    xr_emulation_copies_reached(xr_emulation_copies_asked());
     return cudaSuccess;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
     BEGIN("cudaEventCreateWithFlags");
-    *event = (cudaEvent_t)malloc(1 + flags % 2);
+    (void)flags;
+    *event = (cudaEvent_t)calloc(1, sizeof **event);
     return *event ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-    (void)event, (void)stream;
+    (void)stream;
     BEGIN("cudaEventRecord");
+    event->copies = xr_emulation_copies_asked();
     return cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-    (void)event;
     BEGIN("cudaEventSynchronize");
+    xr_emulation_copies_reached(event->copies);
     return cudaSuccess;
 }
 

@@ -7,16 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_STEPS = 2 }; // on their way at a time
+
 struct XrEngine {
     XrSetting setting;
     XrEngineConfig config;
     XrScheduler scheduler;
     XrRunner *runner;
-    XrChunk *chunks;    // [max_sequences]
-    int32_t *from, *to; // [max_sequences] pages to copy
-    XrDraw *draws;      // grows
-    int draw_count, draw_capacity;
-    XrJob **jobs; // by arrival
+    XrChunk *chunks;          // [max_sequences]
+    int32_t *from, *to;       // [max_sequences] pages to copy
+    XrStep steps[MOST_STEPS]; // a ring: those on their way, the oldest first
+    int oldest, steps_ahead;
+    int64_t waited; // the backend's waits before the engine
+    XrJob **jobs;   // by arrival
     int job_count, job_capacity;
     uint64_t arrivals;
     XrResponse **done; // [done_count] finished, the oldest first
@@ -56,6 +59,7 @@ bool xr_engine_create(XrEngine **out, const XrModel *model, const XrTokenizer *t
     }
     XrEngine *e = xr_calloc(1, sizeof *e);
     e->config = settled;
+    e->waited = model->backend->waits;
     e->setting = (XrSetting){.model = model,
                              .tokenizer = tokenizer,
                              .encoder = tokenizer ? xr_encoder_create(tokenizer) : NULL,
@@ -79,6 +83,17 @@ static void release_pictures(XrJob *job) {
     xr_tensor_free(job->setting->model->backend, &job->images);
 }
 
+static XrStep *step_ahead(XrEngine *e, int i) {
+    return &e->steps[(e->oldest + i) % MOST_STEPS];
+}
+
+// What the steps on their way compute for a sample is not wanted: it has ended, or goes on
+// otherwise. The first `cached` of its tokens stay in its pages.
+static void turn_back(XrEngine *e, XrSequence *s, int64_t cached) {
+    for (int i = 0; i < e->steps_ahead; i++) xr_step_forget(step_ahead(e, i), s);
+    s->cached = XR_MIN(s->cached, cached);
+}
+
 // Ends all samples of a job that have not ended.
 static void end_job(XrEngine *e, XrJob *job, XrFinish finish, const XrError *error) {
     if (error && job->response->error.status == XR_OK) job->response->error = *error;
@@ -86,6 +101,7 @@ static void end_job(XrEngine *e, XrJob *job, XrFinish finish, const XrError *err
         XrSequence *s = &job->sequences[i];
         if (s->phase == XR_PHASE_DONE || s->phase == XR_PHASE_ABSENT) continue;
         xr_sequence_finish(s, finish);
+        turn_back(e, s, xr_job_prompt(job) + XR_MAX(s->sample->count - 1, 0));
         xr_scheduler_leave(&e->scheduler, s);
     }
 }
@@ -123,13 +139,14 @@ void xr_engine_free(XrEngine *e) {
     }
     finish_jobs(e);
     for (int i = 0; i < e->done_count; i++) xr_response_free(e->done[i]);
+    XrBackend *b = e->setting.model->backend;
+    for (int i = 0; i < MOST_STEPS; i++) xr_step_free(&e->steps[i], b);
     xr_scheduler_destroy(&e->scheduler);
     xr_runner_free(e->runner);
     xr_encoder_free(e->setting.encoder);
     free((void *)e->jobs);
     free((void *)e->done);
     free(e->chunks);
-    free(e->draws);
     free(e->from);
     free(e->to);
     free(e);
@@ -208,49 +225,20 @@ static bool embed(XrEngine *e, int count) {
     return ok;
 }
 
-// Log-probabilities of injected tokens that the chunk's rows have just made known.
-static void score(XrEngine *e, const XrChunk *c, const XrTensor *hidden) {
-    XrSequence *s = c->sequence;
-    int64_t first = 0, count = xr_sequence_unscored(s, c->begin, c->count, &first);
-    if (count == 0) return;
-    int64_t row = c->row + (xr_job_prompt(s->job) + first - 1 - c->begin);
-    float temperature = s->job->request.sampling.temperature;
-    XrSample *o = s->sample;
-    xr_runner_score(e->runner, hidden, row, o->ids + first, count, 1, o->logprobs + first);
-    if (temperature == 0 || temperature == 1) {
-        memcpy(o->scaled + first, o->logprobs + first, sizeof *o->scaled * (size_t)count);
-    } else {
-        xr_runner_score(e->runner, hidden, row, o->ids + first, count, temperature,
-                        o->scaled + first);
-    }
-}
-
-static void add_draw(XrEngine *e, XrSequence *s, int64_t row) {
-    if (xr_sequence_exhausted(s)) { // an answer budget of 0
-        xr_sequence_finish(s, XR_FINISH_LENGTH);
-        xr_scheduler_leave(&e->scheduler, s);
-        return;
-    }
-    if (e->draw_count == e->draw_capacity) {
-        e->draw_capacity = 2 * e->draw_capacity + 64;
-        e->draws = xr_realloc(e->draws, sizeof *e->draws * (size_t)e->draw_capacity);
-    }
-    e->draws[e->draw_count++] = (XrDraw){.sequence = s, .row = row};
-}
-
-// Lets a sibling hold the pages of a leader, which has just run all that both know, or all but the
-// last token; the last page, which both will write to, is copied. Returns the number of pages to
-// copy, 0 or 1, or -1 when there is no room for the sibling now.
-static int share_pages(XrEngine *e, const XrSequence *leader, XrSequence *sibling, int copies) {
+// Lets a sibling hold the pages of a leader with the first `cached` tokens, which both have; the
+// last page, which both will write to, is copied. Returns the number of pages to copy, 0 or 1, or
+// -1 when there is no room for the sibling now.
+static int share_pages(XrEngine *e, const XrSequence *leader, XrSequence *sibling, int64_t cached,
+                       int copies) {
     XrScheduler *scheduler = &e->scheduler;
-    int64_t whole = leader->cached / XR_KV_PAGE, all = xr_pages_for(leader->cached);
+    int64_t whole = cached / XR_KV_PAGE, all = xr_pages_for(cached);
     if (scheduler->running_count == scheduler->max_sequences) return -1;
     while (scheduler->pool.free < all - whole) {
         if (!xr_kept_evict(&scheduler->kept, &scheduler->pool)) return -1;
     }
     xr_pages_share(&scheduler->pool, &sibling->pages, &leader->pages, whole);
     xr_pages_grow(&scheduler->pool, &sibling->pages, all);
-    sibling->cached = leader->cached;
+    sibling->cached = cached;
     xr_scheduler_run(scheduler, sibling);
     if (all == whole) return 0;
     e->from[copies] = leader->pages.pages[whole];
@@ -258,11 +246,10 @@ static int share_pages(XrEngine *e, const XrSequence *leader, XrSequence *siblin
     return 1;
 }
 
-// Sample 0 has run the prompt: the other samples start from there, all drawing from the same row.
-static void fork_job(XrEngine *e, XrJob *job, int64_t row) {
+// Sample 0 runs the last of the prompt: the other samples start from there, all drawing from the
+// same row. Returns how many pages there are to copy, `copies` of them from before.
+static int fork_job(XrEngine *e, XrStep *step, XrJob *job, int64_t row, int copies) {
     const XrSequence *leader = &job->sequences[0];
-    const XrSample *first = leader->sample;
-    int copies = 0;
     job->prefilled = true;
     for (int i = 1; i < job->sequence_count; i++) {
         XrSequence *s = &job->sequences[i];
@@ -271,41 +258,42 @@ static void fork_job(XrEngine *e, XrJob *job, int64_t row) {
             xr_scheduler_wait(&e->scheduler, s);
             continue;
         }
-        size_t bytes = sizeof *first->logprobs * (size_t)first->count;
-        if (bytes) memcpy(s->sample->logprobs, first->logprobs, bytes);
-        if (bytes) memcpy(s->sample->scaled, first->scaled, bytes);
-        int shared = share_pages(e, leader, s, copies);
+        int shared = share_pages(e, leader, s, leader->cached, copies);
         if (shared < 0) xr_scheduler_wait(&e->scheduler, s);
         if (shared > 0) copies++;
-        add_draw(e, s, row);
+        xr_step_draw(step, s, row, true);
     }
-    if (copies) xr_runner_copy_pages(e->runner, e->from, e->to, copies);
+    return copies;
 }
 
-// A branch that has just begun starts from what its sample has run.
-static void place_branch(XrEngine *e, const XrSequence *s) {
+// A branch that has just begun starts from what its sample has run, but for the token before the
+// exit, whose row gives the first injected token's log-probability.
+static void place_branch(XrEngine *e, const XrSequence *s, int64_t cached) {
     XrSequence *branch = xr_sequence_branch(s);
     if (!branch || branch->phase != XR_PHASE_SIBLING) return;
     bool holds = s->phase == XR_PHASE_RUNNING;
-    int copies = holds ? share_pages(e, s, branch, 0) : -1;
+    int copies = holds ? share_pages(e, s, branch, XR_MIN(s->cached, cached), 0) : -1;
     if (copies < 0) xr_scheduler_wait(&e->scheduler, branch);
     if (copies > 0) xr_runner_copy_pages(e->runner, e->from, e->to, copies);
 }
 
-// Takes account of what has been run, and collects the draws that are due.
-static void advance(XrEngine *e, const XrTensor *hidden, int count) {
-    e->draw_count = 0;
+// Takes account of what the step is about to run, and asks for the draws and scores that are due.
+// Returns how many pages are to be copied afterwards.
+static int advance(XrEngine *e, XrStep *step, int count) {
+    int copies = 0;
+    xr_step_clear(step);
     for (int i = 0; i < count; i++) {
         const XrChunk *c = &e->chunks[i];
         XrSequence *s = c->sequence;
-        score(e, c, hidden);
+        xr_step_score(step, s, c->begin, c->count, c->row);
         s->cached += c->count;
         e->stats.tokens += c->count;
         if (s->cached < xr_sequence_known(s)) continue;
         int64_t row = c->row + c->count - 1;
-        if (!s->job->prefilled) fork_job(e, s->job, row);
-        add_draw(e, s, row);
+        if (!s->job->prefilled) copies = fork_job(e, step, s->job, row, copies);
+        xr_step_draw(step, s, row, false);
     }
+    return copies;
 }
 
 // Ends every job that was to take part in a step for which there was no memory.
@@ -328,40 +316,75 @@ static void tidy_pictures(XrEngine *e) {
     }
 }
 
-static void run_chunks(XrEngine *e, int count) {
-    XrTensor hidden;
+// Asks for the step that runs the chunks; false where it cannot be run, and jobs have ended.
+static bool launch(XrEngine *e, int count) {
     XrError error = {0};
     double begin = xr_now();
-    if (!embed(e, count)) return;
-    bool ok = xr_runner_forward(e->runner, e->chunks, count, &hidden, &error);
-    if (ok) {
-        advance(e, &hidden, count);
-        ok = xr_runner_draw(e->runner, &hidden, e->draws, e->draw_count, &error);
-    }
-    e->stats.model_seconds += xr_now() - begin;
-    if (!ok) {
+    if (!embed(e, count)) return false;
+    XrStep *step = step_ahead(e, e->steps_ahead);
+    int copies = advance(e, step, count);
+    if (!xr_runner_launch(e->runner, step, e->chunks, count, &error)) {
         fail_step(e, count, &error);
-        return;
+        return false;
     }
-    e->stats.drawn += e->draw_count;
-    for (int i = 0; i < e->draw_count; i++) {
-        XrDraw *d = &e->draws[i];
-        xr_sequence_draw(d->sequence, d->id, d->logprob, d->scaled);
-        place_branch(e, d->sequence);
-        if (d->sequence->phase == XR_PHASE_DONE) xr_scheduler_leave(&e->scheduler, d->sequence);
+    if (copies) xr_runner_copy_pages(e->runner, e->from, e->to, copies);
+    e->steps_ahead++;
+    e->stats.model_seconds += xr_now() - begin;
+    return true;
+}
+
+static void take_score(const XrScore *score) {
+    if (!score->sequence) return;
+    XrSample *o = score->sequence->sample;
+    size_t bytes = sizeof *o->logprobs * (size_t)score->count;
+    memcpy(o->logprobs + score->first, score->logprobs, bytes);
+    memcpy(o->scaled + score->first, score->scaled, bytes);
+}
+
+static void take_draw(XrEngine *e, const XrDraw *d) {
+    XrSequence *s = d->sequence;
+    if (!s) return;
+    s->ahead--;
+    XrSample *o = s->sample;
+    const XrSample *first = s->job->sequences[0].sample;
+    size_t injected = sizeof *o->logprobs * (size_t)o->count; // before anything was drawn
+    if (d->forked && injected) memcpy(o->logprobs, first->logprobs, injected);
+    if (d->forked && injected) memcpy(o->scaled, first->scaled, injected);
+    int64_t count = o->count, known = xr_job_prompt(s->job) + count;
+    if (xr_sequence_exhausted(s)) { // an answer budget of 0
+        xr_sequence_finish(s, XR_FINISH_LENGTH);
+    } else {
+        e->stats.drawn++;
+        xr_sequence_draw(s, d->id, d->logprob, d->scaled);
     }
+    bool ended = s->phase == XR_PHASE_DONE, exited = o->count > count + 1;
+    if (ended || exited) turn_back(e, s, known);
+    place_branch(e, s, known);
+    if (ended) xr_scheduler_leave(&e->scheduler, s);
+}
+
+// Waits for the oldest step on its way and takes its results.
+static void collect(XrEngine *e) {
+    XrStep *step = step_ahead(e, 0);
+    double begin = xr_now();
+    xr_runner_collect(e->runner, step);
+    e->stats.model_seconds += xr_now() - begin;
+    e->oldest = (e->oldest + 1) % MOST_STEPS;
+    e->steps_ahead--;
+    for (int i = 0; i < step->score_count; i++) take_score(&step->scores[i]);
+    for (int i = 0; i < step->draw_count; i++) take_draw(e, &step->draws[i]);
 }
 
 bool xr_engine_step(XrEngine *e) {
     double begin = xr_now();
     end_cancelled(e);
     int count = xr_scheduler_plan(&e->scheduler, e->chunks);
-    if (count > 0) {
-        e->stats.steps++;
-        run_chunks(e, count);
-        tidy_pictures(e);
-        finish_jobs(e);
-    }
+    bool launched = count > 0 && launch(e, count);
+    e->stats.steps += count > 0;
+    int ahead = launched && e->setting.model->backend->asynchronous;
+    while (e->steps_ahead > ahead) collect(e);
+    tidy_pictures(e);
+    finish_jobs(e);
     e->stats.seconds += xr_now() - begin;
     return e->job_count > 0;
 }
@@ -398,6 +421,7 @@ bool xr_engine_generate(XrEngine *e, const XrRequest *requests, int count, XrRes
 
 XrEngineStats xr_engine_stats(const XrEngine *e) {
     XrEngineStats stats = e->stats;
+    stats.waits = e->setting.model->backend->waits - e->waited;
     const XrScheduler *s = &e->scheduler;
     stats.preemptions = s->preemptions;
     stats.requests = e->job_count;

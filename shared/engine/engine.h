@@ -39,6 +39,7 @@ typedef struct XrEngineStats {
     int64_t preemptions; // samples that gave their pages back and were computed again
     int64_t requests, running, waiting; // in the engine now
     int64_t pages, free_pages, least_free_pages;
+    int64_t waits;        // for the backend's results, by anyone
     double seconds;       // in steps
     double model_seconds; // of these, in the model, the vision tower and the sampler
 } XrEngineStats;

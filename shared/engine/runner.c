@@ -8,6 +8,20 @@
 // Rows of logits at a time: the head is read once for so many draws.
 enum { MOST_DRAWS = 32 };
 
+// Draws that go into one call: suppressed ids are the same for all of a call.
+typedef struct Slice {
+    int first, count;
+    XrTensor suppress; // i32; no data: none
+} Slice;
+
+// Lists that lie one after the other, each aligned to 16 bytes: where they are written on the host,
+// and where they will be in the backend's memory.
+typedef struct Pack {
+    int32_t *host, *memory;
+    int64_t used, room; // elements
+} Pack;
+enum { PACK_ALIGNMENT = 4 };
+
 struct XrRunner {
     const XrModel *model;
     int max_sequences;
@@ -15,14 +29,21 @@ struct XrRunner {
     int64_t most_pages; // of a sequence
     XrKvCache *caches;  // one a layer
     XrLanguageWorkspace *workspace;
-    int32_t *host; // what is about to be uploaded
-    XrTensor ids, positions, cu, slots, tables, lengths;
-    XrTensor from, to;           // pages
-    XrTensor image_rows, images; // [capacity], [capacity, hidden]; had when first needed
-    XrTensor rows, hidden, logits, tokens, logprob, scaled; // of draws
-    XrTensor targets, scores;                               // of scoring
-    XrTensor seen, suppress;                                // grow
-    XrSampleParams *params;                                 // [MOST_DRAWS] in the backend's memory
+    XrTensor needs;          // i32: what a step needs
+    XrTensor gives;          // i32: what it gives; the ids drawn, their log-probabilities as f32
+                             // raw and scaled, then those of scores
+    XrTensor fed;            // i32: ids on their way from one step's draws to the next step
+    XrTensor from, to;       // pages
+    XrTensor images;         // [capacity, hidden]; had when first needed
+    XrTensor hidden, logits; // of draws
+    Pack pack;               // of the step that is being launched, in `needs`
+    int32_t *feed_from, *feed_to; // [fed]: elements of `gives` and of `needs`
+    int64_t feeds;
+    Slice *slices;
+    int slice_count, slice_capacity;
+    XrTensor rows, seen, *targets; // of that step: of its draws; of each of its scores
+    const XrSampleParams *params;
+    int target_capacity;
 };
 
 static bool make(XrRunner *runner, XrTensor *t, XrDType dtype, int64_t d0, int64_t d1,
@@ -50,32 +71,28 @@ static bool make_cache(XrRunner *runner, int32_t pages, XrError *err) {
     return true;
 }
 
+// Makes a list longer, if need be; its first `kept` elements stay what they are.
+static bool grow(XrRunner *runner, XrTensor *t, int64_t count, int64_t kept, XrError *err) {
+    XrBackend *b = runner->model->backend;
+    if (t->data && t->shape[0] >= count) return true;
+    XrTensor larger;
+    if (!make(runner, &larger, XR_I32, count + count / 2 + 64, 0, err)) return false;
+    if (kept) b->copy(b, larger.data, t->data, sizeof(int32_t) * (size_t)kept);
+    xr_tensor_free(b, t);
+    *t = larger;
+    return true;
+}
+
 static bool make_buffers(XrRunner *runner, XrError *err) {
     const XrConfig *c = &runner->model->config;
-    XrBackend *b = runner->model->backend;
     int64_t tokens = runner->capacity, sequences = runner->max_sequences;
-    int64_t widest = XR_MAX(sequences * runner->most_pages, 3 * tokens);
-    widest = XR_MAX(XR_MAX(widest, sequences + 1), MOST_DRAWS);
-    runner->host = xr_malloc(sizeof *runner->host * (size_t)widest);
-    runner->params = b->alloc(b, sizeof *runner->params * MOST_DRAWS, "a batch", err);
-    return runner->params && make(runner, &runner->ids, XR_I32, tokens, 0, err) &&
-           make(runner, &runner->positions, XR_I32, 3, tokens, err) &&
-           make(runner, &runner->cu, XR_I32, sequences + 1, 0, err) &&
-           make(runner, &runner->slots, XR_I32, tokens, 0, err) &&
-           make(runner, &runner->tables, XR_I32, sequences, runner->most_pages, err) &&
-           make(runner, &runner->lengths, XR_I32, sequences, 0, err) &&
+    int64_t usual = 8 * tokens + sequences * (runner->most_pages + 64);
+    return grow(runner, &runner->needs, usual, 0, err) &&
+           grow(runner, &runner->gives, 3 * sequences, 0, err) &&
            make(runner, &runner->from, XR_I32, sequences, 0, err) &&
            make(runner, &runner->to, XR_I32, sequences, 0, err) &&
-           make(runner, &runner->rows, XR_I32, MOST_DRAWS, 0, err) &&
            make(runner, &runner->hidden, runner->model->activations, MOST_DRAWS, c->hidden, err) &&
-           make(runner, &runner->logits, XR_F32, MOST_DRAWS, c->vocab, err) &&
-           make(runner, &runner->tokens, XR_I32, MOST_DRAWS, 0, err) &&
-           make(runner, &runner->logprob, XR_F32, MOST_DRAWS, 0, err) &&
-           make(runner, &runner->scaled, XR_F32, MOST_DRAWS, 0, err) &&
-           make(runner, &runner->targets, XR_I32, tokens, 0, err) &&
-           make(runner, &runner->scores, XR_F32, tokens, 0, err) &&
-           make(runner, &runner->seen, XR_I32, 256, 0, err) &&
-           make(runner, &runner->suppress, XR_I32, 64, 0, err);
+           make(runner, &runner->logits, XR_F32, MOST_DRAWS, c->vocab, err);
 }
 
 bool xr_runner_create(XrRunner **out, const XrModel *model, int32_t pages, int max_sequences,
@@ -99,97 +116,157 @@ bool xr_runner_create(XrRunner **out, const XrModel *model, int32_t pages, int m
 void xr_runner_free(XrRunner *runner) {
     if (!runner) return;
     XrBackend *b = runner->model->backend;
-    XrTensor *tensors[] = {
-        &runner->ids,    &runner->positions, &runner->cu,         &runner->slots,
-        &runner->tables, &runner->lengths,   &runner->from,       &runner->to,
-        &runner->rows,   &runner->hidden,    &runner->image_rows, &runner->images,
-        &runner->logits, &runner->tokens,    &runner->logprob,    &runner->scaled,
-        &runner->seen,   &runner->suppress,  &runner->targets,    &runner->scores};
+    XrTensor *tensors[] = {&runner->needs, &runner->gives,  &runner->fed,    &runner->from,
+                           &runner->to,    &runner->images, &runner->hidden, &runner->logits};
     for (size_t i = 0; i < XR_COUNT(tensors); i++) xr_tensor_free(b, tensors[i]);
     for (int64_t i = 0; runner->caches && i < runner->model->config.layers; i++) {
         if (runner->caches[i].data) b->free(b, runner->caches[i].data);
     }
-    free(runner->caches);
-    if (runner->params) b->free(b, runner->params);
     xr_language_workspace_free(runner->workspace);
-    free(runner->host);
+    free(runner->caches);
+    free(runner->feed_from);
+    free(runner->feed_to);
+    free(runner->slices);
+    free(runner->targets);
     free(runner);
 }
 
-// The first `count` elements of a list in the backend's memory, filled from the host.
-static XrTensor put(XrRunner *runner, const XrTensor *room, const int32_t *host, int64_t count) {
-    XrTensor t = xr_tensor1(XR_I32, room->data, count);
-    xr_upload(runner->model->backend, &t, host);
-    return t;
+// ---- what a step needs --------------------------------------------------------------------------
+
+static XrTensor take(XrRunner *runner, int64_t count, int32_t **host) {
+    Pack *p = &runner->pack;
+    XR_REQUIRE(count <= p->room - p->used, "%lld of %lld elements are taken; %lld more",
+               (long long)p->used, (long long)p->room, (long long)count);
+    *host = p->host + p->used;
+    XrTensor list = xr_tensor1(XR_I32, p->memory + p->used, count);
+    p->used += (count + PACK_ALIGNMENT - 1) / PACK_ALIGNMENT * PACK_ALIGNMENT;
+    return list;
 }
 
-static void put_tokens(XrRunner *runner, const XrChunk *chunks, int count, XrLanguageInput *in) {
-    int32_t *host = runner->host;
+// This element will be the id that the step before drew with its draw `drawn`.
+static void feed(XrRunner *runner, int drawn, const int32_t *element) {
+    runner->feed_from[runner->feeds] = drawn;
+    runner->feed_to[runner->feeds++] = (int32_t)(element - runner->pack.host);
+}
+
+// At least what `pack_step` takes.
+static int64_t most_needed(const XrStep *step, const XrChunk *chunks, int count) {
+    const XrChunk *last = &chunks[count - 1];
+    int64_t tokens = last->row + last->count, pages = 1, lists = 12, draws = step->draw_count;
+    int64_t params = (int64_t)(sizeof(XrSampleParams) / sizeof(int32_t));
+    for (int i = 0; i < count; i++) pages = XR_MAX(pages, chunks[i].sequence->pages.count);
+    int64_t total = 6 * tokens + count * (2 + pages) + 1 + draws * (1 + params);
+    total += 2 * (count + draws); // feeds
+    for (int i = 0; i < step->draw_count; i++) {
+        const XrSequence *s = step->draws[i].sequence;
+        total += s->seen.count + 1 + s->job->request.suppress_count;
+        lists++;
+    }
+    for (int i = 0; i < step->score_count; i++) {
+        total += step->scores[i].count;
+        lists++;
+    }
+    return total + lists * PACK_ALIGNMENT;
+}
+
+// What it gives, in elements.
+static int64_t given(const XrStep *step) {
+    int64_t total = 3 * (int64_t)step->draw_count;
+    for (int i = 0; i < step->score_count; i++) total += 2 * step->scores[i].count;
+    return total;
+}
+
+static bool pin(XrRunner *runner, XrPinned *pinned, const XrTensor *like, XrError *err) {
+    XrBackend *b = runner->model->backend;
+    if (pinned->bytes >= xr_nbytes(like)) return true;
+    b->unpin(b, pinned);
+    return b->pin(b, pinned, xr_nbytes(like), "a batch", err);
+}
+
+static bool make_room(XrRunner *runner, XrStep *step, const XrChunk *chunks, int count,
+                      XrError *err) {
+    int64_t needed = most_needed(step, chunks, count), feeds = count + step->draw_count;
+    int64_t fed = runner->fed.data ? runner->fed.shape[0] : 0;
+    bool ok = grow(runner, &runner->needs, needed, 0, err) &&
+              grow(runner, &runner->gives, given(step), runner->gives.shape[0], err) &&
+              grow(runner, &runner->fed, feeds, 0, err) &&
+              pin(runner, &step->in, &runner->needs, err) &&
+              pin(runner, &step->out, &runner->gives, err);
+    if (!ok) return false;
+    if (fed < feeds) {
+        size_t bytes = sizeof(int32_t) * (size_t)runner->fed.shape[0];
+        runner->feed_from = xr_realloc(runner->feed_from, bytes);
+        runner->feed_to = xr_realloc(runner->feed_to, bytes);
+    }
+    if (runner->target_capacity < step->score_count) {
+        runner->target_capacity = step->score_capacity;
+        runner->targets =
+            xr_realloc(runner->targets, sizeof *runner->targets * (size_t)runner->target_capacity);
+    }
+    runner->pack = (Pack){.host = step->in.host, .memory = runner->needs.data, .room = needed};
+    runner->feeds = 0;
+    return true;
+}
+
+static void pack_tokens(XrRunner *runner, const XrChunk *chunks, int count, XrLanguageInput *in) {
+    int32_t *ids, *positions, *slots;
+    in->ids = take(runner, in->tokens, &ids);
+    in->positions = take(runner, 3 * in->tokens, &positions);
+    in->positions = xr_tensor2(XR_I32, in->positions.data, 3, in->tokens);
+    in->slots = take(runner, in->tokens, &slots);
     for (int i = 0; i < count; i++) {
         const XrChunk *c = &chunks[i];
         const XrJob *job = c->sequence->job;
+        const int32_t *pages = c->sequence->pages.pages;
+        int64_t prompt = xr_job_prompt(job), known = prompt + c->sequence->sample->count;
         for (int64_t j = 0; j < c->count; j++) {
-            int64_t at = c->begin + j;
-            bool image = job->image_rows && at < xr_job_prompt(job) && job->image_rows[at] >= 0;
-            host[c->row + j] = image ? -1 : xr_sequence_token(c->sequence, at);
+            int64_t at = c->begin + j, row = c->row + j;
+            bool image = job->image_rows && at < prompt && job->image_rows[at] >= 0;
+            bool ahead = at >= known;
+            ids[row] = image || ahead ? -1 : xr_sequence_token(c->sequence, at);
+            if (ahead) feed(runner, c->drawn, &ids[row]);
+            for (int64_t axis = 0; axis < 3; axis++) {
+                positions[axis * in->tokens + row] =
+                    at < prompt ? job->positions[axis * prompt + at]
+                                : (int32_t)(job->next_position + (at - prompt));
+            }
+            slots[row] = pages[at / XR_KV_PAGE] * XR_KV_PAGE + (int)(at % XR_KV_PAGE);
         }
     }
-    in->ids = put(runner, &runner->ids, host, in->tokens);
-    for (int i = 0; i < count; i++) {
-        const XrChunk *c = &chunks[i];
-        const XrJob *job = c->sequence->job;
-        int64_t prompt = xr_job_prompt(job);
-        for (int64_t j = 0; j < 3 * c->count; j++) {
-            int64_t axis = j / c->count, row = j % c->count, at = c->begin + row;
-            host[axis * in->tokens + c->row + row] =
-                at < prompt ? job->positions[axis * prompt + at]
-                            : (int32_t)(job->next_position + (at - prompt));
-        }
-    }
-    in->positions = xr_tensor2(XR_I32, runner->positions.data, 3, in->tokens);
-    xr_upload(runner->model->backend, &in->positions, host);
-    for (int i = 0; i < count; i++) {
-        const XrChunk *c = &chunks[i];
-        for (int64_t at = c->begin; at < c->begin + c->count; at++) {
-            host[c->row + at - c->begin] =
-                c->sequence->pages.pages[at / XR_KV_PAGE] * XR_KV_PAGE + (int)(at % XR_KV_PAGE);
-        }
-    }
-    in->slots = put(runner, &runner->slots, host, in->tokens);
 }
 
-static void put_sequences(XrRunner *runner, const XrChunk *chunks, int count, XrLanguageInput *in) {
-    int32_t *host = runner->host;
+static void pack_sequences(XrRunner *runner, const XrChunk *chunks, int count, XrTensor lists[3],
+                           XrLanguageInput *in) {
+    int32_t *cu, *lengths, *table;
     int64_t pages = 1;
-    host[0] = 0;
+    for (int i = 0; i < count; i++) pages = XR_MAX(pages, chunks[i].sequence->pages.count);
+    lists[0] = take(runner, count + 1, &cu);
+    lists[1] = take(runner, count, &lengths);
+    lists[2] = take(runner, count * pages, &table);
+    lists[2] = xr_tensor2(XR_I32, lists[2].data, count, pages);
+    cu[0] = 0;
     for (int i = 0; i < count; i++) {
-        host[i + 1] = (int32_t)(chunks[i].row + chunks[i].count);
-        in->segments.longest = XR_MAX(in->segments.longest, chunks[i].count);
-        pages = XR_MAX(pages, chunks[i].sequence->pages.count);
+        const XrChunk *c = &chunks[i];
+        const XrPageList *own = &c->sequence->pages;
+        cu[i + 1] = (int32_t)(c->row + c->count);
+        lengths[i] = (int32_t)(c->begin + c->count);
+        in->segments.longest = XR_MAX(in->segments.longest, c->count);
+        in->tables.longest = XR_MAX(in->tables.longest, lengths[i]);
+        memcpy(table + i * pages, own->pages, sizeof *table * (size_t)own->count);
+        memset(table + i * pages + own->count, 0, sizeof *table * (size_t)(pages - own->count));
     }
-    runner->cu = put(runner, &runner->cu, host, count + 1);
-    for (int i = 0; i < count; i++) {
-        host[i] = (int32_t)(chunks[i].begin + chunks[i].count);
-        in->tables.longest = XR_MAX(in->tables.longest, host[i]);
-    }
-    runner->lengths = put(runner, &runner->lengths, host, count);
-    for (int i = 0; i < count; i++) {
-        const XrPageList *list = &chunks[i].sequence->pages;
-        memcpy(host + i * pages, list->pages, sizeof *host * (size_t)list->count);
-        memset(host + i * pages + list->count, 0, sizeof *host * (size_t)(pages - list->count));
-    }
-    runner->tables = xr_tensor2(XR_I32, runner->tables.data, count, pages);
-    xr_upload(runner->model->backend, &runner->tables, host);
-    in->segments.cu = &runner->cu;
-    in->tables.pages = &runner->tables;
-    in->tables.lengths = &runner->lengths;
+    in->segments.cu = &lists[0];
+    in->tables.lengths = &lists[1];
+    in->tables.pages = &lists[2];
 }
 
 // Copies the embeddings of the picture tokens in the chunks together, in the batch's order.
-static bool put_pictures(XrRunner *runner, const XrChunk *chunks, int count, XrLanguageInput *in,
-                         XrError *err) {
+static bool pack_pictures(XrRunner *runner, const XrChunk *chunks, int count, XrLanguageInput *in,
+                          XrError *err) {
     XrBackend *b = runner->model->backend;
     int64_t found = 0, hidden = runner->model->config.hidden;
+    int32_t *rows;
+    XrTensor image_rows = take(runner, in->tokens, &rows);
     for (int i = 0; i < count; i++) {
         const XrChunk *c = &chunks[i];
         const XrJob *job = c->sequence->job;
@@ -197,14 +274,12 @@ static bool put_pictures(XrRunner *runner, const XrChunk *chunks, int count, XrL
         for (int64_t at = c->begin; job->image_rows && at < end; at++) {
             if (job->image_rows[at] < 0) continue;
             if (run++ == 0) first = job->image_rows[at];
-            runner->host[found + run - 1] = (int32_t)(c->row + at - c->begin);
+            rows[found + run - 1] = (int32_t)(c->row + at - c->begin);
         }
         if (run == 0) continue;
         XR_REQUIRE(job->images.data, "a picture was not embedded before its tokens were run");
-        if (!runner->images.data &&
-            !(make(runner, &runner->images, runner->model->activations, runner->capacity, hidden,
-                   err) &&
-              make(runner, &runner->image_rows, XR_I32, runner->capacity, 0, err))) {
+        if (!runner->images.data && !make(runner, &runner->images, runner->model->activations,
+                                          runner->capacity, hidden, err)) {
             return false;
         }
         XrTensor from = xr_rows(&job->images, first, run),
@@ -214,27 +289,8 @@ static bool put_pictures(XrRunner *runner, const XrChunk *chunks, int count, XrL
     }
     if (found == 0) return true;
     in->images = xr_rows(&runner->images, 0, found);
-    in->image_rows = put(runner, &runner->image_rows, runner->host, found);
+    in->image_rows = xr_rows(&image_rows, 0, found);
     return true;
-}
-
-bool xr_runner_forward(XrRunner *runner, const XrChunk *chunks, int count, XrTensor *hidden,
-                       XrError *err) {
-    const XrChunk *last = &chunks[count - 1];
-    XrLanguageInput in = {.tokens = last->row + last->count, .caches = runner->caches};
-    put_tokens(runner, chunks, count, &in);
-    put_sequences(runner, chunks, count, &in);
-    if (!put_pictures(runner, chunks, count, &in, err)) return false;
-    *hidden = xr_language_forward(runner->workspace, &in, NULL);
-    return true;
-}
-
-// Makes room for `count` ids, keeping nothing.
-static bool room_for(XrRunner *runner, XrTensor *t, int64_t count, XrError *err) {
-    if (t->data && t->shape[0] >= count) return true;
-    xr_tensor_free(runner->model->backend, t);
-    *t = (XrTensor){0};
-    return make(runner, t, XR_I32, 2 * count, 0, err);
 }
 
 static bool same_suppressed(const XrRequest *a, const XrRequest *b) {
@@ -243,104 +299,192 @@ static bool same_suppressed(const XrRequest *a, const XrRequest *b) {
             memcmp(a->suppress, b->suppress, sizeof *a->suppress * (size_t)a->suppress_count) == 0);
 }
 
-// How many of the draws go into one call: suppressed ids are the same for all of a call.
-static int slice(const XrDraw *draws, int count) {
-    int n = 1;
-    while (n < XR_MIN(count, MOST_DRAWS) &&
-           same_suppressed(&draws[0].sequence->job->request, &draws[n].sequence->job->request)) {
-        n++;
+static void pack_slices(XrRunner *runner, const XrStep *step) {
+    runner->slice_count = 0;
+    for (int at = 0; at < step->draw_count;) {
+        const XrRequest *request = &step->draws[at].sequence->job->request;
+        int count = 1, left = step->draw_count - at;
+        while (count < XR_MIN(left, MOST_DRAWS) &&
+               same_suppressed(request, &step->draws[at + count].sequence->job->request)) {
+            count++;
+        }
+        if (runner->slice_count == runner->slice_capacity) {
+            runner->slice_capacity = 2 * runner->slice_capacity + 16;
+            runner->slices =
+                xr_realloc(runner->slices, sizeof *runner->slices * (size_t)runner->slice_capacity);
+        }
+        Slice *slice = &runner->slices[runner->slice_count++];
+        *slice = (Slice){.first = at, .count = count};
+        if (request->suppress_count) {
+            int32_t *ids;
+            slice->suppress = take(runner, request->suppress_count, &ids);
+            memcpy(ids, request->suppress, sizeof *ids * (size_t)request->suppress_count);
+        }
+        at += count;
     }
-    return n;
 }
 
-static bool put_params(XrRunner *runner, const XrDraw *draws, int count, XrTensor *seen,
-                       XrError *err) {
-    XrBackend *b = runner->model->backend;
-    XrSampleParams params[MOST_DRAWS];
-    int64_t total = 0;
-    for (int i = 0; i < count; i++) total += draws[i].sequence->seen.count;
-    if (!room_for(runner, &runner->seen, total, err)) return false;
+// The rows, the parameters and the seen ids of all draws.
+static void pack_draws(XrRunner *runner, const XrStep *step) {
+    int32_t *rows, *words, *seen;
+    int64_t draws = step->draw_count, total = 0;
+    for (int i = 0; i < draws; i++) {
+        const XrSequence *s = step->draws[i].sequence;
+        if (s->seen.bits) total += s->seen.count + (step->draws[i].drawn >= 0);
+    }
+    runner->rows = take(runner, draws, &rows);
+    XrTensor memory =
+        take(runner, draws * (int64_t)(sizeof(XrSampleParams) / sizeof(int32_t)), &words);
+    runner->params = memory.data;
+    runner->seen = take(runner, total, &seen);
+    XrSampleParams *params = (XrSampleParams *)(void *)words;
     int32_t at = 0;
-    for (int i = 0; i < count; i++) {
-        const XrSequence *s = draws[i].sequence;
+    for (int i = 0; i < draws; i++) {
+        const XrDraw *d = &step->draws[i];
+        const XrSequence *s = d->sequence;
         const XrSampling *sampling = &s->job->request.sampling;
+        rows[i] = (int32_t)d->row;
         params[i] = (XrSampleParams){.temperature = sampling->temperature,
                                      .top_p = sampling->top_p,
                                      .repetition_penalty = sampling->repetition_penalty,
                                      .top_k = sampling->top_k,
                                      .seed = sampling->seed,
                                      .stream = s->stream,
-                                     .position = (uint64_t)s->sample->count,
-                                     .seen_begin = at,
-                                     .seen_end = at + s->seen.count};
-        XrTensor part = xr_rows(&runner->seen, at, s->seen.count);
-        xr_upload(b, &part, s->seen.ids);
+                                     .position = (uint64_t)d->position,
+                                     .seen_begin = at};
+        if (s->seen.count) memcpy(seen + at, s->seen.ids, sizeof *seen * (size_t)s->seen.count);
         at += s->seen.count;
+        if (s->seen.bits && d->drawn >= 0) feed(runner, d->drawn, &seen[at++]);
+        params[i].seen_end = at;
     }
-    *seen = xr_rows(&runner->seen, 0, total);
-    b->upload(b, runner->params, params, sizeof *params * (size_t)count);
-    return true;
+    pack_slices(runner, step);
 }
 
-static bool draw_slice(XrRunner *runner, const XrTensor *hidden, XrDraw *draws, int count,
-                       XrError *err) {
+static void pack_scores(XrRunner *runner, const XrStep *step) {
+    for (int i = 0; i < step->score_count; i++) {
+        const XrScore *score = &step->scores[i];
+        int32_t *ids;
+        runner->targets[i] = take(runner, score->count, &ids);
+        memcpy(ids, score->sequence->sample->ids + score->first,
+               sizeof *ids * (size_t)score->count);
+    }
+}
+
+// Sends the pack, and puts the ids that the host has not seen in their places.
+static void send(XrRunner *runner, XrStep *step) {
     XrBackend *b = runner->model->backend;
-    const XrRequest *request = &draws[0].sequence->job->request;
-    for (int i = 0; i < count; i++) runner->host[i] = (int32_t)draws[i].row;
-    XrTensor rows = put(runner, &runner->rows, runner->host, count), seen, suppress;
-    if (!put_params(runner, draws, count, &seen, err) ||
-        !room_for(runner, &runner->suppress, request->suppress_count, err)) {
-        return false;
-    }
-    suppress = put(runner, &runner->suppress, request->suppress, request->suppress_count);
-    XrTensor chosen = xr_rows(&runner->hidden, 0, count),
-             logits = xr_rows(&runner->logits, 0, count);
-    XrTensor tokens = xr_rows(&runner->tokens, 0, count);
-    XrTensor logprob = xr_rows(&runner->logprob, 0, count);
-    XrTensor scaled = xr_rows(&runner->scaled, 0, count);
-    xr_gather_rows(b, &chosen, hidden, &rows);
-    xr_language_logits(runner->model, &logits, &chosen);
-    xr_sample(b, &tokens, &logprob, &scaled, &logits, &seen,
-              request->suppress_count ? &suppress : NULL, runner->params);
-    int32_t ids[MOST_DRAWS];
-    float raw[MOST_DRAWS], tempered[MOST_DRAWS];
-    xr_download(b, ids, &tokens);
-    xr_download(b, raw, &logprob);
-    xr_download(b, tempered, &scaled);
-    for (int i = 0; i < count; i++) {
-        draws[i].id = ids[i];
-        draws[i].logprob = raw[i];
-        draws[i].scaled = tempered[i];
-    }
-    return true;
+    int64_t feeds = runner->feeds;
+    int32_t *from, *to;
+    XrTensor sources = take(runner, feeds, &from), targets = take(runner, feeds, &to);
+    if (feeds) memcpy(from, runner->feed_from, sizeof *from * (size_t)feeds);
+    if (feeds) memcpy(to, runner->feed_to, sizeof *to * (size_t)feeds);
+    b->send(b, runner->needs.data, &step->in, sizeof(int32_t) * (size_t)runner->pack.used);
+    if (!feeds) return;
+    XrTensor drawn = xr_tensor2(XR_I32, runner->gives.data, runner->gives.shape[0], 1);
+    XrTensor needs = xr_tensor2(XR_I32, runner->needs.data, runner->pack.used, 1);
+    XrTensor fed = xr_tensor2(XR_I32, runner->fed.data, feeds, 1);
+    xr_gather_rows(b, &fed, &drawn, &sources);
+    xr_scatter_rows(b, &needs, &fed, &targets);
 }
 
-bool xr_runner_draw(XrRunner *runner, const XrTensor *hidden, XrDraw *draws, int count,
-                    XrError *err) {
-    while (count > 0) {
-        int n = slice(draws, count);
-        if (!draw_slice(runner, hidden, draws, n, err)) return false;
-        draws += n;
-        count -= n;
-    }
-    return true;
+// ---- what it gives ------------------------------------------------------------------------------
+
+// A part of `gives` as a list.
+static XrTensor part(const XrRunner *runner, XrDType dtype, int64_t first, int64_t count) {
+    return xr_tensor1(dtype, (int32_t *)runner->gives.data + first, count);
 }
 
-void xr_runner_score(XrRunner *runner, const XrTensor *hidden, int64_t row, const int32_t *targets,
-                     int64_t count, float temperature, float *out) {
+static void draw(XrRunner *runner, const XrStep *step, const XrTensor *hidden) {
     XrBackend *b = runner->model->backend;
-    XrTensor wanted = put(runner, &runner->targets, targets, count);
-    XrTensor scores = xr_rows(&runner->scores, 0, count), rows = xr_rows(hidden, row, count);
-    xr_logprob(b, &scores, NULL, NULL, NULL, NULL, &rows,
-               xr_model_parameter(runner->model, XR_HEAD, 0), &wanted,
-               temperature == 0 ? 1.0f : temperature);
-    xr_download(b, out, &scores);
+    int64_t draws = step->draw_count;
+    for (int i = 0; i < runner->slice_count; i++) {
+        const Slice *slice = &runner->slices[i];
+        int64_t first = slice->first, count = slice->count;
+        XrTensor rows = xr_rows(&runner->rows, first, count);
+        XrTensor chosen = xr_rows(&runner->hidden, 0, count);
+        XrTensor logits = xr_rows(&runner->logits, 0, count);
+        XrTensor tokens = part(runner, XR_I32, first, count);
+        XrTensor logprob = part(runner, XR_F32, draws + first, count);
+        XrTensor scaled = part(runner, XR_F32, 2 * draws + first, count);
+        xr_gather_rows(b, &chosen, hidden, &rows);
+        xr_language_logits(runner->model, &logits, &chosen);
+        xr_sample(b, &tokens, &logprob, &scaled, &logits, &runner->seen,
+                  slice->suppress.data ? &slice->suppress : NULL, runner->params + first);
+    }
+}
+
+static float temperature_of(const XrScore *score) {
+    float temperature = score->sequence->job->request.sampling.temperature;
+    return temperature == 0 ? 1.0f : temperature;
+}
+
+static void score(XrRunner *runner, const XrStep *step, const XrTensor *hidden) {
+    XrBackend *b = runner->model->backend;
+    const XrTensor *head = xr_model_parameter(runner->model, XR_HEAD, 0);
+    int64_t at = 3 * (int64_t)step->draw_count;
+    for (int i = 0; i < step->score_count; i++) {
+        const XrScore *s = &step->scores[i];
+        XrTensor rows = xr_rows(hidden, s->row, s->count);
+        XrTensor raw = part(runner, XR_F32, at, s->count);
+        XrTensor scaled = part(runner, XR_F32, at + s->count, s->count);
+        float temperature = temperature_of(s);
+        xr_logprob(b, &raw, NULL, NULL, NULL, NULL, &rows, head, &runner->targets[i], 1);
+        if (temperature == 1) {
+            b->copy(b, scaled.data, raw.data, xr_nbytes(&raw));
+        } else {
+            xr_logprob(b, &scaled, NULL, NULL, NULL, NULL, &rows, head, &runner->targets[i],
+                       temperature);
+        }
+        at += 2 * s->count;
+    }
+}
+
+bool xr_runner_launch(XrRunner *runner, XrStep *step, const XrChunk *chunks, int count,
+                      XrError *err) {
+    XrBackend *b = runner->model->backend;
+    const XrChunk *last = &chunks[count - 1];
+    XrLanguageInput in = {.tokens = last->row + last->count, .caches = runner->caches};
+    XrTensor lists[3];
+    if (!make_room(runner, step, chunks, count, err)) return false;
+    pack_tokens(runner, chunks, count, &in);
+    pack_sequences(runner, chunks, count, lists, &in);
+    if (!pack_pictures(runner, chunks, count, &in, err)) return false;
+    pack_draws(runner, step);
+    pack_scores(runner, step);
+    send(runner, step);
+    XrTensor hidden = xr_language_forward(runner->workspace, &in, NULL);
+    draw(runner, step, &hidden);
+    score(runner, step, &hidden);
+    b->receive(b, &step->out, runner->gives.data, sizeof(int32_t) * (size_t)given(step));
+    return true;
+}
+
+void xr_runner_collect(XrRunner *runner, XrStep *step) {
+    XrBackend *b = runner->model->backend;
+    int64_t draws = step->draw_count;
+    b->wait(b, &step->out);
+    const int32_t *ids = step->out.host;
+    const float *values = step->out.host;
+    for (int i = 0; i < draws; i++) {
+        XrDraw *d = &step->draws[i];
+        d->id = ids[i];
+        d->logprob = values[draws + i];
+        d->scaled = values[2 * draws + i];
+    }
+    const float *next = values + 3 * draws;
+    for (int i = 0; i < step->score_count; i++) {
+        XrScore *s = &step->scores[i];
+        s->logprobs = next;
+        s->scaled = next + s->count;
+        next += 2 * s->count;
+    }
 }
 
 void xr_runner_copy_pages(XrRunner *runner, const int32_t *from, const int32_t *to, int count) {
     XrBackend *b = runner->model->backend;
-    XrTensor sources = put(runner, &runner->from, from, count);
-    XrTensor targets = put(runner, &runner->to, to, count);
+    XrTensor sources = xr_rows(&runner->from, 0, count), targets = xr_rows(&runner->to, 0, count);
+    xr_upload(b, &sources, from);
+    xr_upload(b, &targets, to);
     for (int64_t i = 0; i < runner->model->config.layers; i++) {
         xr_kv_copy_pages(b, &runner->caches[i], &sources, &targets);
     }

@@ -119,6 +119,7 @@ static void share_prefix(XrScheduler *s, XrSequence *sequence) {
 static bool admit(XrScheduler *s) {
     if (s->waiting_count == 0 || s->running_count == s->max_sequences) return false;
     XrSequence *sequence = s->waiting[0];
+    if (xr_sequence_awaits(sequence)) return false;
     share_prefix(s, sequence);
     int64_t pages = xr_pages_for(xr_sequence_known(sequence));
     int64_t needed = pages - sequence->pages.count + s->running_count;
@@ -139,6 +140,7 @@ static bool admit(XrScheduler *s) {
 static void make_room(XrScheduler *s) {
     for (int i = 0; i < s->running_count; i++) {
         XrSequence *sequence = s->running[i];
+        if (xr_sequence_awaits(sequence)) continue;
         int64_t pages = xr_pages_for(xr_sequence_known(sequence));
         while (!xr_pages_grow(&s->pool, &sequence->pages, pages)) {
             if (xr_kept_evict(&s->kept, &s->pool)) continue;
@@ -159,14 +161,18 @@ int xr_scheduler_plan(XrScheduler *s, XrChunk *chunks) {
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < s->running_count && left > 0; i++) {
             XrSequence *sequence = s->running[i];
+            if (xr_sequence_awaits(sequence)) continue;
             int64_t pending = xr_sequence_known(sequence) - sequence->cached;
             XR_REQUIRE(pending > 0, "a running sequence has nothing to run");
             if ((pending > 1) != (pass == 1)) continue;
-            chunks[count] = (XrChunk){.sequence = sequence,
-                                      .begin = sequence->cached,
-                                      .count = XR_MIN(pending, left),
-                                      .row = s->max_batch_tokens - left};
-            left -= chunks[count++].count;
+            int64_t tokens = XR_MIN(pending, left);
+            bool drawn = sequence->ahead && tokens == pending;
+            chunks[count++] = (XrChunk){.sequence = sequence,
+                                        .begin = sequence->cached,
+                                        .count = tokens,
+                                        .row = s->max_batch_tokens - left,
+                                        .drawn = drawn ? sequence->place : -1};
+            left -= tokens;
         }
     }
     return count;

@@ -22,6 +22,8 @@ typedef struct XrChunk {
     XrSequence *sequence;
     int64_t begin, count;
     int64_t row; // of the batch, where it starts
+    int drawn;   // the draw of the step before that gives its last token, where the host has not
+                 // seen that; -1: all are known
 } XrChunk;
 
 void xr_scheduler_create(XrScheduler *s, int32_t pages, int max_sequences,
@@ -38,7 +40,7 @@ void xr_scheduler_leave(XrScheduler *s, XrSequence *sequence);
 
 // Makes room, admits, and chooses what the next step runs: first the sequences that need one token,
 // then parts of the others, up to max_batch_tokens. `chunks` has room for max_sequences. Returns
-// how many; 0 only when nothing is running or waiting.
+// how many; 0 only when nothing is running or waiting, or all of it awaits what is ahead.
 int xr_scheduler_plan(XrScheduler *s, XrChunk *chunks);
 
 #endif

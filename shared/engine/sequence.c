@@ -236,7 +236,8 @@ void xr_sequence_draw(XrSequence *s, int32_t id, float logprob, float scaled) {
         xr_fail(&error, XR_ERR_INPUT,
                 "%s: the model's output is not a number at token %lld; its weights may be damaged "
                 "(--check-weights looks)",
-                s->job->setting->model->folder, (long long)xr_sequence_known(s));
+                s->job->setting->model->folder,
+                (long long)(xr_job_prompt(s->job) + s->sample->count));
         fail(s, &error);
         return;
     }

@@ -25,8 +25,10 @@ struct XrSequence {
     XrSample *sample; // in the job's response; grows
     int64_t capacity;
     XrPhase phase;
-    int64_t limit;  // of sample->count
-    int64_t cached; // tokens of prompt and output whose keys and values lie in the pages
+    int64_t limit; // of sample->count
+    // Draws that have been launched but not looked at, and where in its step the last of them is.
+    int ahead, place;
+    int64_t cached; // tokens of prompt and output whose keys and values lie in the pages, or will
     XrPageList pages;
     XrSeen seen;
     XrTranscript transcript;
@@ -41,12 +43,18 @@ struct XrSequence {
 bool xr_sequences_create(XrJob *job, XrError *err);
 void xr_sequences_free(XrJob *job);
 
+// Tokens of prompt and output that the backend's memory or the host's has.
 static inline int64_t xr_sequence_known(const XrSequence *s) {
-    return xr_job_prompt(s->job) + s->sample->count;
+    return xr_job_prompt(s->job) + s->sample->count + s->ahead;
 }
+// Of those that the host has.
 int32_t xr_sequence_token(const XrSequence *s, int64_t at);
 static inline bool xr_sequence_exhausted(const XrSequence *s) {
     return s->sample->count >= s->limit;
+}
+// Whether what is ahead uses up the limit: there is nothing to run until it has been looked at.
+static inline bool xr_sequence_awaits(const XrSequence *s) {
+    return s->ahead > 0 && s->sample->count + s->ahead >= s->limit;
 }
 
 // Order of age: by arrival of the request, then by sample.

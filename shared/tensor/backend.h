@@ -10,6 +10,13 @@
 extern "C" {
 #endif
 
+// Host memory that can be copied from and to while the host goes on (pinned, for a GPU).
+typedef struct XrPinned {
+    void *host;
+    size_t bytes;
+    void *reached; // the backend's own
+} XrPinned;
+
 struct XrBackend {
     const char *name; // "cpu", "cuda"
     const XrOps *ops;
@@ -35,6 +42,18 @@ struct XrBackend {
     // Waits until everything asked for is done.
     void (*synchronize)(XrBackend *b);
     void (*destroy)(XrBackend *b);
+    // Pinned memory: `send` and `receive` ask for a copy, which is made in the order of the
+    // operations. The host leaves the memory alone until the copy has been made, which is so when
+    // `wait` returns for this memory, or for other memory that was used later.
+    bool (*pin)(XrBackend *b, XrPinned *out, size_t bytes, const char *what, XrError *err);
+    void (*unpin)(XrBackend *b, XrPinned *pinned); // one without memory is left alone
+    void (*send)(XrBackend *b, void *to, XrPinned *from, size_t bytes);
+    void (*receive)(XrBackend *b, XrPinned *to, const void *from, size_t bytes);
+    void (*wait)(XrBackend *b, XrPinned *pinned);
+    int64_t waits; // so often has the host waited for results: download, wait, synchronize
+    // Whether operations may return before they are done, so that it pays to ask for the next ones
+    // before the results of the last have been looked at.
+    bool asynchronous;
     // Whether every row of a result is to be summed in one order, whatever the other rows are,
     // where a faster way does not promise that (products of matrices on a GPU). The CPU always
     // does.

@@ -68,7 +68,7 @@ typedef struct XrSampleParams {
     float repetition_penalty;        // 1: off
     int32_t top_k;                   // 0: off
     uint64_t seed, stream, position; // of the random draw (shared/base/rng.h)
-    int32_t seen_begin, seen_end;    // range in `seen`: the distinct ids that the penalty is for
+    int32_t seen_begin, seen_end;    // range in `seen`: ids that the penalty is for, once each
 } XrSampleParams;
 
 // One step of AdamW. `step` counts from 1. The gradient is multiplied by grad_scale first (clipping

@@ -4,6 +4,7 @@
 #include "shared/base/memory.h"
 #include "shared/base/utf8.h"
 #include "tests/support/models.h"
+#include "tests/support/samples.h"
 #include "tests/support/test.h"
 
 #include <stdlib.h>
@@ -89,6 +90,8 @@ static XrTokenizer *make_tokenizer(bool think_token) {
 // What is drawn next: operations have no context, so that there is one script at a time.
 static int32_t words_ids[512];
 static int words_count, words_drawn;
+static int32_t said[512]; // by the place in the response; XR_SCRIPT_END where nothing was drawn
+static bool says_again;
 static const XrOps *true_ops;
 static XrOps script_ops;
 
@@ -97,9 +100,12 @@ static void draw_from_script(XrBackend *b, const XrTensor *tokens, const XrTenso
                              const XrTensor *suppress, const XrSampleParams *params) {
     true_ops->sample(b, tokens, logprob, scaled, logits, seen, suppress, params);
     for (int64_t i = 0; i < tokens->shape[0]; i++) {
-        bool more = words_drawn < words_count;
-        ((int32_t *)tokens->data)[i] = more ? words_ids[words_drawn] : XR_SCRIPT_END;
-        words_drawn++;
+        int32_t *word = &said[params[i].position];
+        if (!says_again) {
+            *word = words_drawn < words_count ? words_ids[words_drawn] : XR_SCRIPT_END;
+            words_drawn++;
+        }
+        ((int32_t *)tokens->data)[i] = *word;
     }
 }
 
@@ -137,6 +143,7 @@ int32_t xr_script_id(const XrScript *s, const char *piece) {
 
 static void read_words(const XrScript *s, const char *words) {
     words_count = words_drawn = 0;
+    for (size_t i = 0; i < XR_COUNT(said); i++) said[i] = XR_SCRIPT_END;
     for (const char *at = words; *at;) {
         size_t length = *at == '|' ? 1 : strcspn(at, "|");
         char piece[64];
@@ -145,6 +152,23 @@ static void read_words(const XrScript *s, const char *words) {
         at += length;
         at += *at == '|';
     }
+}
+
+static XrResponse *generate(XrScript *s, const XrRequest *r, bool ahead) {
+    XrResponse *response;
+    XrError err;
+    s->backend->asynchronous = says_again = ahead;
+    if (!xr_engine_generate(s->engine, r, 1, &response, &err)) fail_msg("%s", err.message);
+    return response;
+}
+
+// The engine must give the same when it asks for a token before it has seen the one before.
+static void compare_ahead(XrScript *s, const XrRequest *r, const XrResponse *response) {
+    XrRequest silent = *r;
+    silent.on_piece = NULL;
+    XrResponse *ahead = generate(s, &silent, true);
+    xr_assert_same_sample(&ahead->samples[0], &response->samples[0], "ahead", r->id);
+    xr_response_free(ahead);
 }
 
 XrResponse *xr_script_run(XrScript *s, const char *tail, const char *words,
@@ -159,8 +183,7 @@ XrResponse *xr_script_run(XrScript *s, const char *tail, const char *words,
     r.stop_ids = &stop;
     r.stop_id_count = 1;
     read_words(s, words);
-    XrResponse *response;
-    XrError err;
-    if (!xr_engine_generate(s->engine, &r, 1, &response, &err)) fail_msg("%s", err.message);
+    XrResponse *response = generate(s, &r, false);
+    if (!r.think.branch && r.samples == 1) compare_ahead(s, &r, response);
     return response;
 }

@@ -1,0 +1,222 @@
+// A step that is asked for before the results of the last have been looked at: one wait a step, the
+// same bits, what was computed for nothing, on each backend. Rows are named "CHECK/MODEL/backend".
+// tests/test_engine.c has the same for every schedule, tests/support/script.c for every case of
+// forced exit.
+#include "tests/support/backends.h"
+#include "tests/support/models.h"
+#include "tests/support/samples.h"
+#include "tests/support/test.h"
+
+#include "shared/base/memory.h" // defines: XR_COUNT
+#include "shared/engine/engine.h"
+
+enum { REQUESTS = 4 };
+
+typedef struct Row {
+    const char *model, *backend;
+} Row;
+
+typedef struct Bench {
+    XrBackend *backend;
+    XrModel *model;
+    XrTokenizer *tokenizer;
+    XrGoldenRequest golden;
+} Bench;
+
+static void must(bool ok, const XrError *err) {
+    if (!ok) fail_msg("%s", err->message);
+}
+
+static Bench open_bench(const Row *row) {
+    XrError err;
+    char name[64];
+    Bench b = {.backend = xr_test_backend(row->backend)};
+    b.backend->batch_invariant = true; // whole prompts and single tokens must give the same bits
+    snprintf(name, sizeof name, "%s.two", row->model);
+    b.model = xr_golden_model(b.backend, name);
+    b.tokenizer = xr_tokenizer_load(b.model->folder, &err);
+    must(b.tokenizer != NULL, &err);
+    b.golden = xr_golden_request(name);
+    return b;
+}
+
+static void close_bench(Bench *b) {
+    xr_golden_request_free(&b->golden);
+    xr_tokenizer_free(b->tokenizer);
+    xr_model_close(b->model);
+    xr_backend_free(b->backend);
+}
+
+static XrEngine *make_engine(const Bench *b, bool ahead) {
+    XrEngine *engine;
+    XrError err;
+    XrEngineConfig config = {.max_sequences = 16,
+                             .max_batch_tokens = 512,
+                             .cache_bytes = 64 * xr_engine_page_bytes(b->model)};
+    must(xr_engine_create(&engine, b->model, b->tokenizer, &config, &err), &err);
+    b->backend->asynchronous = ahead;
+    return engine;
+}
+
+static XrRequest text_of(const Bench *b, const int32_t *prompt, int64_t count) {
+    XrRequest r = xr_request_default();
+    r.id = 1;
+    r.prompt = prompt;
+    r.prompt_count = count;
+    r.max_new_tokens = 12;
+    return r;
+}
+
+static const int32_t PROMPT[] = {11, 12, 13, 14, 15, 16, 17};
+
+// A step waits once, whatever it is asked for: several samples, a penalty, suppressed ids, scores.
+static void waits(void **state) {
+    Bench b = open_bench(*state);
+    static const int32_t suppress[] = {3, 5};
+    for (int ahead = 0; ahead < 2; ahead++) {
+        XrEngine *engine = make_engine(&b, ahead);
+        XrRequest requests[2] = {text_of(&b, PROMPT, 7), text_of(&b, PROMPT, 5)};
+        requests[0].samples = 2;
+        requests[0].sampling =
+            (XrSampling){.temperature = 0.8f, .top_p = 0.9f, .repetition_penalty = 1.1f, .seed = 3};
+        requests[0].think = (XrThinkLimits){.budget = 4, .answer_budget = -1};
+        requests[0].max_new_tokens = 24;
+        requests[1].id = 2;
+        requests[1].suppress = suppress;
+        requests[1].suppress_count = 2;
+        XrResponse *responses[2];
+        XrError err;
+        must(xr_engine_generate(engine, requests, 2, responses, &err), &err);
+        XrEngineStats stats = xr_engine_stats(engine);
+        assert_int_equal(responses[0]->samples[0].finish, XR_FINISH_FORCED_EXIT);
+        assert_true(stats.steps > 12);
+        assert_int_equal(stats.waits, stats.steps);
+        xr_response_free(responses[0]);
+        xr_response_free(responses[1]);
+        xr_engine_free(engine);
+    }
+    close_bench(&b);
+}
+
+static void count_pieces(void *context, const XrPiece *piece) {
+    *(int64_t *)context += piece->id != NULL;
+}
+
+// The first token is told about when the second has been asked for; a limit is seen coming, a stop
+// is not, and has one token run for nothing.
+static void order(void **state) {
+    Bench b = open_bench(*state);
+    for (int ahead = 0; ahead < 2; ahead++) {
+        XrEngine *engine = make_engine(&b, ahead);
+        XrRequest r = text_of(&b, PROMPT, 7);
+        int64_t told = 0;
+        XrError err;
+        r.on_piece = count_pieces;
+        r.context = &told;
+        must(xr_engine_add(engine, &r, &err), &err);
+        xr_engine_step(engine);
+        assert_int_equal(told, 1 - ahead);
+        xr_engine_step(engine);
+        assert_int_equal(told, 2 - ahead);
+        while (xr_engine_step(engine)) continue;
+        XrResponse *whole = xr_engine_take(engine), *stopped;
+        XrEngineStats before = xr_engine_stats(engine);
+        assert_int_equal(before.tokens, 7 + 12 - 1);
+        assert_int_equal(before.drawn, 12);
+        int at = 6; // the first token from there on that has not come before
+        for (int i = 0; i < at; i++) {
+            if (whole->samples[0].ids[i] != whole->samples[0].ids[at]) continue;
+            at++;
+            i = -1;
+        }
+        r.stop_ids = &whole->samples[0].ids[at];
+        r.stop_id_count = 1;
+        r.max_new_tokens = 40;
+        must(xr_engine_generate(engine, &r, 1, &stopped, &err), &err);
+        XrEngineStats stats = xr_engine_stats(engine);
+        assert_int_equal(stopped->samples[0].finish, XR_FINISH_STOP);
+        assert_int_equal(stopped->samples[0].count, at + 1);
+        assert_int_equal(stats.tokens - before.tokens, 7 + at + ahead);
+        assert_int_equal(stats.drawn - before.drawn, at + 1);
+        assert_int_equal(stats.free_pages, stats.pages);
+        xr_response_free(whole);
+        xr_response_free(stopped);
+        xr_engine_free(engine);
+    }
+    close_bench(&b);
+}
+
+// Pictures, samples, penalties, budgets, branches, stops; all tokens and numbers the same.
+static void bits(void **state) {
+    Bench b = open_bench(*state);
+    static const int32_t stop_ids[] = {362, 360, 31, 59, 65, 104, 129, 146};
+    XrResponse *responses[2][REQUESTS];
+    XrRequest requests[REQUESTS];
+    for (int i = 0; i < REQUESTS; i++) {
+        requests[i] = text_of(&b, b.golden.ids, b.golden.count);
+        XrRequest *r = &requests[i];
+        r->id = (uint64_t)i + 1;
+        r->pixels = b.golden.pixels;
+        r->grids = b.golden.grids;
+        r->picture_count = b.golden.grid_count;
+        r->sampling = (XrSampling){.temperature = i % 3 ? 0.9f : 0,
+                                   .top_k = i % 2 ? 30 : 0,
+                                   .top_p = 1,
+                                   .repetition_penalty = i % 2 ? 1 : 1.1f,
+                                   .seed = 4};
+        r->samples = i == 2 ? 2 : 1;
+        r->max_new_tokens = 16;
+        r->stop_ids = stop_ids;
+        r->stop_id_count = i == 3 ? 8 : 0;
+        r->think =
+            (XrThinkLimits){.budget = 3 * i, .answer_budget = i ? -1 : 4, .branch = i % 4 == 2};
+    }
+    for (int ahead = 0; ahead < 2; ahead++) {
+        XrEngine *engine = make_engine(&b, ahead);
+        XrError err;
+        must(xr_engine_generate(engine, requests, REQUESTS, responses[ahead], &err), &err);
+        xr_engine_free(engine);
+    }
+    for (int i = 0; i < REQUESTS; i++) {
+        XrResponse *now = responses[0][i], *later = responses[1][i];
+        xr_assert_same_response(now, later, "ahead");
+        for (int k = 0; k < now->count; k++) {
+            const XrSample *branch = now->samples[k].forced_exit;
+            const XrSample *other = later->samples[k].forced_exit;
+            assert_int_equal(branch != NULL, other != NULL);
+            if (branch) xr_assert_same_sample(branch, other, "branch, ahead", now->id);
+        }
+        xr_response_free(now);
+        xr_response_free(later);
+    }
+    close_bench(&b);
+}
+
+static const Row ROWS[] = {
+    {"gqa2_tied", "2"},
+    {"gqa7_half", "2"},
+#ifdef XR_TEST_MODELS_ON_CUDA
+    {"gqa2_tied", "cuda"},
+    {"gqa7_half", "cuda.bf16"},
+#endif
+};
+
+int main(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        CMUnitTestFunction function;
+    } CHECKS[] = {{"waits", waits}, {"order", order}, {"bits", bits}};
+    enum { TESTS = XR_COUNT(CHECKS) * XR_COUNT(ROWS) };
+    struct CMUnitTest tests[TESTS];
+    char names[TESTS][64];
+    for (size_t i = 0; i < TESTS; i++) {
+        const Row *row = &ROWS[i % XR_COUNT(ROWS)];
+        snprintf(names[i], sizeof names[i], "%s/%s/%s", CHECKS[i / XR_COUNT(ROWS)].name, row->model,
+                 row->backend);
+        tests[i] = (struct CMUnitTest){.name = names[i],
+                                       .test_func = CHECKS[i / XR_COUNT(ROWS)].function,
+                                       .initial_state = (void *)row};
+    }
+    xr_test_filter(argc, argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
