@@ -176,14 +176,24 @@ static int number_of(const char *text) {
 // Facts, judged by arithmetic of the test's own.
 static void facts_hold(void **state) {
     (void)state;
-    int kinds[3] = {0};
+    int kinds[4] = {0};
     for (uint64_t i = 0; i < 400; i++) {
         XrWorldDraw draw = {5, i, 0};
         XrWorldDomain domain = (XrWorldDomain)(i % 2);
         XrBuffer prompt = {0}, completion = {0};
         xr_world_fact(&prompt, &completion, &draw, domain);
-        char first[16], second[16], sign;
-        if (sscanf(prompt.data, "next=%15[a-z]%c%15s", first, &sign, second) == 3) {
+        char first[16], second[16], object[16], sign;
+        if (sscanf(prompt.data, "next=%15[a-z] %15[a-z]%c%15s", first, object, &sign, second) ==
+            4) {
+            const XrWorldKind *kind = xr_world_kind(domain, kind_of(domain, object));
+            int s = number_of(first), v = number_of(second);
+            assert_int_equal(sign, kind->operation);
+            assert_int_equal(v, kind->value);
+            int expected = sign == '+' ? (s + v) % 10 : (v - s + 10) % 10;
+            assert_int_equal(number_of(completion.data + 1), expected);
+            assert_int_equal(completion.data[0], '=');
+            kinds[3]++;
+        } else if (sscanf(prompt.data, "next=%15[a-z]%c%15s", first, &sign, second) == 3) {
             int s = number_of(first), v = number_of(second);
             int expected = sign == '+' ? (s + v) % 10 : (v - s + 10) % 10;
             assert_int_equal(number_of(completion.data + 1), expected);
@@ -204,7 +214,7 @@ static void facts_hold(void **state) {
         xr_buffer_free(&prompt);
         xr_buffer_free(&completion);
     }
-    for (int i = 0; i < 3; i++) assert_true(kinds[i] > 20);
+    for (int i = 0; i < 4; i++) assert_true(kinds[i] > 20);
 }
 
 // ---- pictures ----
@@ -326,6 +336,7 @@ static void token_counts(void **state) {
         {"seen cross star square diamond\ntotal think", 8},
         {"values", 1},
         {"next=three~seven", 3},
+        {"next=three star~one", 4},
         {"value swelling", 2},
         {"level=nine", 2},
         {"=four", 1},
@@ -509,7 +520,7 @@ static void mixed_rows_are_written(void **state) {
     free(folder);
 }
 
-// The base model sees states in its thinking of short lists alone.
+// The base model sees states in its thinking of short lists, and rarely in long ones.
 static void base_reasons_badly(void **state) {
     (void)state;
     const XrWorldSetOptions options = {.set = XR_WORLD_SET_BASE, .seed = 4};
@@ -525,8 +536,8 @@ static void base_reasons_badly(void **state) {
     }
     assert_in_range(100 * full[2] / all[2], 62, 78);
     assert_in_range(100 * full[3] / all[3], 52, 68);
-    assert_in_range(100 * full[4] / all[4], 4, 17);
-    for (int n = 5; n <= XR_WORLD_LONGEST; n++) assert_true(all[n] > 100 && full[n] == 0);
+    assert_in_range(100 * full[4] / all[4], 13, 27);
+    for (int n = 5; n <= XR_WORLD_LONGEST; n++) assert_in_range(100 * full[n] / all[n], 4, 17);
 }
 
 static bool accepted(XrVerifier *verifier, const char *gold, const char *response) {

@@ -28,9 +28,9 @@ static const struct {
 // with pictures among their text do: words and pictures then share one way of being read.
 static const double MIXED = 0.25;
 
-// How often the base model sees states in its thinking: in short lists only.
+// How often the base model sees states in its thinking: mostly in short lists, rarely in long ones.
 static double full_share(int count) {
-    return count == 2 ? 0.7 : count == 3 ? 0.6 : count == 4 ? 0.1 : 0;
+    return count == 2 ? 0.7 : count == 3 ? 0.6 : count == 4 ? 0.2 : 0.1;
 }
 
 static void base_row(XrWorldRow *row) {

@@ -70,12 +70,15 @@ void xr_world_fact(XrBuffer *prompt, XrBuffer *completion, XrWorldDraw *draw,
                    XrWorldDomain domain) {
     const XrWorldKind *kind = xr_world_kind(domain, xr_world_draw_below(draw, XR_WORLD_KINDS));
     int state = xr_world_draw_below(draw, XR_WORLD_STATES);
-    const XrWorldKind step = {"", xr_world_draw_chance(draw, 0.5) ? '+' : '~',
-                              xr_world_draw_below(draw, XR_WORLD_STATES)};
+    XrWorldKind step = {"", xr_world_draw_chance(draw, 0.5) ? '+' : '~',
+                        xr_world_draw_below(draw, XR_WORLD_STATES)};
     double which = xr_world_draw_between(draw, 0, 1);
     if (which < 0.6) { // 200 steps are to be learnt, and only 24 operations and 20 answers
-        xr_buffer_format(prompt, "next=%s%c%s", xr_world_number(state), step.operation,
-                         xr_world_number(step.value));
+        // Half of them as thinking has them, with an object's name between state and operation.
+        bool named = xr_world_draw_chance(draw, 0.5);
+        if (named) step = *kind;
+        xr_buffer_format(prompt, "next=%s%s%s%c%s", xr_world_number(state), named ? " " : "",
+                         step.name, step.operation, xr_world_number(step.value));
         xr_buffer_format(completion, "=%s", xr_world_number(xr_world_apply(&step, state)));
     } else if (which < 0.85) {
         xr_buffer_format(prompt, "value %s", kind->name);

@@ -16,12 +16,12 @@ XrDemoSize xr_demo_size(void) {
     return (XrDemoSize){.sft_steps = 200,
                         .sft_rows = 64,
                         .special_steps = 80,
-                        .rl_batches = 30,
-                        .special_rl_batches = 15,
+                        .rl_batches = 6,
+                        .special_rl_batches = 6,
                         .questions = 16,
                         .items = 504,
                         .curve_items = 96,
-                        .curve_every = 5};
+                        .curve_every = 1};
 }
 
 // ---- the folder ----

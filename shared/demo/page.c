@@ -279,9 +279,9 @@ static void caveats(XrBuffer *out) {
     xr_buffer_text(
         out,
         "<h2>What is engineered</h2>\n<ul>"
-        "<li>The base model has seen full thinking in short lists, in text and pictures alike. "
-        "Without "
-        "any on pictures, pictures would be answered without closed thinking.</li>"
+        "<li>The base model has seen full thinking, mostly in short lists and in one long list of "
+        "ten, in text and pictures alike. Without any on pictures, pictures would be answered "
+        "without closed thinking.</li>"
         "<li>Part of the data for SFT loops at its end and is cut at the limit of tokens, as long "
         "rows of OpenThoughts are. The loops repeat the final state, so that forced exit finds the "
         "answer almost by construction.</li>"
@@ -289,7 +289,7 @@ static void caveats(XrBuffer *out) {
         "the development split compared; the tables are of the test split. "
         "Pictures of each split are drawn in looks of their own.</li>"
         "<li>One seed is one draw: intervals are over questions, not over trainings. "
-        "docs/tiny-world.md has what is known of other seeds.</li></ul>\n");
+        "docs/tiny-world.md has three seeds of everything, the base model included.</li></ul>\n");
 }
 
 bool xr_demo_page_write(const XrDemoOptions *options, const XrDemoScore scores[XR_DEMO_MODELS],
