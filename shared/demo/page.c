@@ -264,7 +264,8 @@ static void introduction(XrBuffer *out, const XrDemoOptions *options) {
         "fails. There are two domains: <b>total</b> asks for the digit, <b>level</b> for a letter. "
         "The "
         "base model reads text and pictures and knows every single operation, but has seen "
-        "step-by-step thinking in lists of two to four objects only. All post-training below is on "
+        "full step-by-step thinking mostly in lists of two or three objects, and in one long list "
+        "of ten. All post-training below is on "
         "<b>text</b>, most of it of one domain.</p>\n");
     xr_buffer_format(out,
                      "<p class=\"soft\">Seed %" PRIu64 ". SFT: %" PRId64 " steps of %" PRId64
@@ -279,9 +280,10 @@ static void caveats(XrBuffer *out) {
     xr_buffer_text(
         out,
         "<h2>What is engineered</h2>\n<ul>"
-        "<li>The base model has seen full thinking, mostly in short lists and in one long list of "
-        "ten, in text and pictures alike. Without any on pictures, pictures would be answered "
-        "without closed thinking.</li>"
+        "<li>The full thinking that the base model has seen is in text and pictures alike. Without "
+        "any on pictures, pictures would be answered without closed thinking.</li>"
+        "<li>RL is short. With five times as many batches, RL from the base model ends where SFT "
+        "and RL end: see the learning curves, and docs/tiny-world.md.</li>"
         "<li>Part of the data for SFT loops at its end and is cut at the limit of tokens, as long "
         "rows of OpenThoughts are. The loops repeat the final state, so that forced exit finds the "
         "answer almost by construction.</li>"
