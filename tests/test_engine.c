@@ -213,17 +213,13 @@ static void compare_schedules(const char *model, const char *const *names, int n
 static const Schedule SCHEDULES[] = {
     {"one after the other", 1, 1, 2048, 64, false, false, false},
     {"all together", 1, 64, 512, 512, false, false, false},
-    {"two threads", 2, 64, 512, 512, false, false, false},
     {"three threads, reversed", 3, 64, 300, 512, true, false, false},
     {"prefill in parts of 5", 2, 5, 5, 512, false, false, false},
-    {"prefill in parts of 33, reversed", 2, 8, 33, 256, true, false, false},
-    {"few pages", 2, 64, 128, 7, false, true, false},
     {"fewer pages, reversed", 2, 16, 64, 6, true, true, false},
     {"ahead, one after the other", 1, 1, 2048, 64, false, false, true},
-    {"ahead, all together", 2, 64, 512, 512, true, false, true},
-    {"ahead, prefill in parts of 5", 2, 5, 5, 512, false, false, true},
+    {"ahead, two threads", 2, 64, 512, 512, false, false, true},
+    {"ahead, prefill in parts of 33, reversed", 2, 8, 33, 256, true, false, true},
     {"ahead, few pages", 2, 64, 128, 7, false, true, true},
-    {"ahead, fewer pages, reversed", 2, 16, 64, 6, true, true, true},
 };
 
 static void schedules_of_pictures(void **state) {
@@ -386,7 +382,7 @@ static uint32_t draw(uint64_t *position, uint32_t below) {
     return bits[0] % below;
 }
 
-enum { REQUESTS = 120 };
+enum { REQUESTS = 60 };
 
 typedef struct Watch {
     int64_t tokens; // told about
@@ -451,7 +447,7 @@ static void run_at_random(bool ahead) {
     assert_int_equal(stats.free_pages, stats.pages);
     assert_int_equal(stats.requests + stats.running + stats.waiting, 0);
     assert_int_equal(seen->tokens, tokens);
-    if (stats.preemptions < 10 || interrupted < 3) {
+    if (stats.preemptions < 5 || interrupted < 2) {
         fail_msg("%lld preemptions, %d interrupted", (long long)stats.preemptions, interrupted);
     }
     free(seen);

@@ -197,7 +197,6 @@ static const Row ROWS[] = {
     {"gqa7_half", "2"},
 #ifdef XR_TEST_MODELS_ON_CUDA
     {"gqa2_tied", "cuda"},
-    {"gqa7_half", "cuda.bf16"},
 #endif
 };
 
