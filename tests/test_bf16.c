@@ -271,21 +271,6 @@ static void resumes(void **state) {
 
 // ---- reinforcement ----
 
-static char *make_questions(void) {
-    XrBuffer text = {0}, setting = {0};
-    XrError err;
-    for (int i = 0; i < 4; i++) {
-        xr_buffer_format(&text, "{\"id\": \"q%d\", \"question\": \"%d and %d?\", \"answer\": %d}\n",
-                         i, i, 3 * i, 4 * i);
-    }
-    char *path = fresh_folder("questions.jsonl");
-    assert_true(xr_file_write(path, text.data, text.length, &err));
-    xr_buffer_format(&setting, "train_dataset=%s", path);
-    xr_buffer_free(&text);
-    free(path);
-    return setting.data;
-}
-
 // Recorded rollouts of another policy: whether a ratio is clipped depends on its last bits, and the
 // gradient of one of the 61 tokens comes or goes with that.
 static void replays(void **state) {
@@ -324,23 +309,10 @@ static void replays(void **state) {
 
 // The engine's weights are the trainer's, the reference's too before the first step.
 static void trainer_is_sampler(void **state) {
-    static const char *const few[] = {"max_steps=2",
-                                      "prompt_template=none",
-                                      "per_device_train_batch_size=2",
-                                      "gradient_accumulation_steps=2",
-                                      "num_generations=4",
-                                      "max_completion_length=28",
-                                      "think_budget=10",
-                                      "temperature=1.6",
-                                      "overlong_responses=soft",
-                                      "overlong_buffer=22",
-                                      "learning_rate=2e-3",
-                                      "warmup_ratio=0",
-                                      "save_steps=0",
-                                      NULL};
-    char *folder = fresh_folder("grpo"), *questions = make_questions();
+    char *folder = fresh_folder("grpo"), *path = fresh_folder("questions.jsonl");
+    char *questions = xr_test_questions(path, 4);
     const char *settings[32] = {0};
-    add_settings(settings, few, questions);
+    add_settings(settings, XR_TEST_TWO_SAMPLED_STEPS, questions);
     run(XR_RUN_GRPO, folder, "gqa2_tied", settings, *state, false);
     for (int step = 1; step <= 2; step++) {
         assert_true(xr_test_metric(folder, step, "sampling/sampling_logp_difference/max") == 0);
@@ -351,6 +323,7 @@ static void trainer_is_sampler(void **state) {
     assert_true(xr_test_metric(folder, 2, "kl") > 0);
     free(folder);
     free(questions);
+    free(path);
 }
 
 #define ROW(function, backend)                                                                     \

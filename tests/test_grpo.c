@@ -206,17 +206,8 @@ static void replayed_without_logprobs(void **state) {
 static char *make_questions(void) {
     static char *setting;
     if (setting) return setting;
-    XrBuffer text = {0}, assignment = {0};
-    XrError err;
-    for (int i = 0; i < 10; i++) {
-        xr_buffer_format(&text, "{\"id\": \"q%d\", \"question\": \"%d and %d?\", \"answer\": %d}\n",
-                         i, i, 3 * i, 4 * i);
-    }
     char *path = fresh_folder("questions.jsonl");
-    assert_true(xr_file_write(path, text.data, text.length, &err));
-    xr_buffer_format(&assignment, "train_dataset=%s", path);
-    setting = assignment.data;
-    xr_buffer_free(&text);
+    setting = xr_test_questions(path, 10);
     free(path);
     return setting;
 }
@@ -263,23 +254,9 @@ static void trainer_is_sampler(void **state) {
 #ifdef XR_TEST_MODELS_ON_CUDA
 // On a GPU too, where rows of a product do not depend on each other.
 static void trainer_is_sampler_on_cuda(void **state) {
-    static const char *const few[] = {"max_steps=2",
-                                      "prompt_template=none",
-                                      "per_device_train_batch_size=2",
-                                      "gradient_accumulation_steps=2",
-                                      "num_generations=4",
-                                      "max_completion_length=28",
-                                      "think_budget=10",
-                                      "temperature=1.6",
-                                      "overlong_responses=soft",
-                                      "overlong_buffer=22",
-                                      "learning_rate=2e-3",
-                                      "warmup_ratio=0",
-                                      "save_steps=0",
-                                      NULL};
     const char *const more[] = {make_questions(), NULL};
-    char *folder = run("gqa2_tied", NULL, few, more, "cuda");
-    char *cpu = run("gqa2_tied", NULL, few, more, "2");
+    char *folder = run("gqa2_tied", NULL, XR_TEST_TWO_SAMPLED_STEPS, more, "cuda");
+    char *cpu = run("gqa2_tied", NULL, XR_TEST_TWO_SAMPLED_STEPS, more, "2");
     for (int step = 1; step <= 2; step++) {
         assert_true(xr_test_metric(folder, step, "sampling/sampling_logp_difference/max") == 0);
         assert_true(xr_test_metric(folder, step, "ratio") == 1);

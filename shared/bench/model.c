@@ -8,6 +8,7 @@
 #include "shared/base/memory.h"
 #include "shared/base/rng.h"
 #include "shared/engine/engine.h"
+#include "shared/engine/pages.h"
 
 #include <stdlib.h>
 
@@ -76,8 +77,8 @@ static bool open_model(Job *job, const XrBenchCase *self, XrBackend *b, XrError 
 
 // Bytes of keys and values of `tokens` tokens of all sequences.
 static double cache_bytes(const Job *job, const XrBenchCase *self, int64_t tokens) {
-    int64_t pages = (tokens + XR_KV_PAGE - 1) / XR_KV_PAGE;
-    return (double)(self->n[SEQUENCES] * pages) * (double)xr_engine_page_bytes(job->model);
+    return (double)(self->n[SEQUENCES] * xr_pages_for(tokens)) *
+           (double)xr_engine_page_bytes(job->model);
 }
 
 static Job *open_job(const XrBenchCase *self, XrBackend *b, XrError *err) {

@@ -15,6 +15,34 @@ XrRunConfig xr_test_config(int command, const char *const *assignments) {
     return config;
 }
 
+char *xr_test_questions(const char *path, int count) {
+    XrBuffer text = {0}, assignment = {0};
+    XrError err;
+    for (int i = 0; i < count; i++) {
+        xr_buffer_format(&text, "{\"id\": \"q%d\", \"question\": \"%d and %d?\", \"answer\": %d}\n",
+                         i, i, 3 * i, 4 * i);
+    }
+    assert_true(xr_file_write(path, text.data, text.length, &err));
+    xr_buffer_format(&assignment, "train_dataset=%s", path);
+    xr_buffer_free(&text);
+    return assignment.data;
+}
+
+const char *const XR_TEST_TWO_SAMPLED_STEPS[] = {"max_steps=2",
+                                                 "prompt_template=none",
+                                                 "per_device_train_batch_size=2",
+                                                 "gradient_accumulation_steps=2",
+                                                 "num_generations=4",
+                                                 "max_completion_length=28",
+                                                 "think_budget=10",
+                                                 "temperature=1.6",
+                                                 "overlong_responses=soft",
+                                                 "overlong_buffer=22",
+                                                 "learning_rate=2e-3",
+                                                 "warmup_ratio=0",
+                                                 "save_steps=0",
+                                                 NULL};
+
 void xr_test_read(XrBuffer *out, const char *folder, const char *name) {
     char *path = xr_path_join(folder, name);
     XrError err = {0};

@@ -10,6 +10,13 @@
 // one. `assignments` ends with NULL.
 XrRunConfig xr_test_config(int command, const char *const *assignments);
 
+// Writes so many sums with their answers, as questions for `grpo`; returns the assignment
+// "train_dataset=PATH", which the caller frees.
+char *xr_test_questions(const char *path, int count);
+
+// Assignments for two short steps of `grpo` with forced exits; ends with NULL.
+extern const char *const XR_TEST_TWO_SAMPLED_STEPS[];
+
 // A file of a run's folder, whole; fails the test when it is missing.
 void xr_test_read(XrBuffer *out, const char *folder, const char *name);
 
