@@ -110,23 +110,42 @@ double xr_test_metric(const char *folder, int64_t step, const char *key) {
     return w.value;
 }
 
-void xr_test_weights(const XrGolden *golden, const char *folder, double tolerance) {
+static XrSafetensors *open_model(const char *folder) {
     char *path = xr_path_join(folder, "model");
     XrSafetensors *files;
     XrError err;
     if (!xr_safetensors_open(&files, path, &err)) fail_msg("%s", err.message);
+    free(path);
+    return files;
+}
+
+// Tensors whose names begin with `prefix`, which the run's have not.
+static void close_weights(const char *folder, const XrGolden *expected, const char *prefix,
+                          double tolerance) {
+    XrSafetensors *files = open_model(folder);
+    size_t skipped = strlen(prefix);
     int compared = 0;
-    for (int i = 0; i < xr_safetensors_count(golden->files); i++) {
-        const char *name = xr_safetensors_at(golden->files, i)->name;
-        if (strncmp(name, "after.", 6) != 0) continue;
-        XrTensor expected = xr_golden_tensor(golden, name, XR_F32), actual;
-        assert_true(xr_safetensors_need(files, name + 6, XR_F32, -1, NULL, &actual, &err));
-        xr_assert_close(name, &actual, &expected, tolerance);
+    for (int i = 0; i < xr_safetensors_count(expected->files); i++) {
+        const char *name = xr_safetensors_at(expected->files, i)->name;
+        if (strncmp(name, prefix, skipped) != 0) continue;
+        XrTensor wanted = xr_golden_tensor(expected, name, XR_F32), actual;
+        XrError err;
+        assert_true(xr_safetensors_need(files, name + skipped, XR_F32, -1, NULL, &actual, &err));
+        xr_assert_close(name, &actual, &wanted, tolerance);
         compared++;
     }
     assert_true(compared > 10);
     xr_safetensors_close(files);
-    free(path);
+}
+
+void xr_test_weights(const XrGolden *golden, const char *folder, double tolerance) {
+    close_weights(folder, golden, "after.", tolerance);
+}
+
+void xr_test_close_weights(const char *folder, const char *expected, double tolerance) {
+    XrGolden other = {.files = open_model(expected)};
+    close_weights(folder, &other, "", tolerance);
+    xr_safetensors_close(other.files);
 }
 
 void xr_test_same_file(const char *a, const char *b, const char *name) {

@@ -29,6 +29,9 @@ double xr_test_metric(const char *folder, int64_t step, const char *key);
 // Compares the weights in model/ of a run's folder with the golden tensors "after.NAME".
 void xr_test_weights(const XrGolden *golden, const char *folder, double tolerance);
 
+// Compares the weights in model/ of two runs' folders.
+void xr_test_close_weights(const char *folder, const char *expected, double tolerance);
+
 // Fails the test unless these files (the list ends with NULL) and metrics.jsonl, times aside, are
 // the same in both runs.
 void xr_test_same_runs(const char *a, const char *b, const char *const *files);
