@@ -166,24 +166,42 @@ typedef struct Tile {
     int merges;
 } Tile;
 
+// One step of all of a tile's chains.
+XR_INLINE void add_step(Vec acc[ROWS][VECTORS], const float *left, const float *right) {
+    Vec line[VECTORS];
+    XR_UNROLL for (int v = 0; v < VECTORS; v++) {
+        line[v] = vec_load(right + (ptrdiff_t)v * XR_LANES);
+    }
+    XR_UNROLL for (int r = 0; r < ROWS; r++) {
+        Vec factor = vec_set(left[r]);
+        XR_UNROLL for (int v = 0; v < VECTORS; v++) vec_add_product(&acc[r][v], factor, line[v]);
+    }
+}
+
+// Steps of one round of the loop: the fewer instructions beside multiply-adds, the less is lost
+// where a processor's other thread takes part of what a core can decode. Only where compilers
+// leave sums where they are.
+#if defined(XR_SUMS_STAY)
+enum { TOGETHER = 4 };
+#else
+enum { TOGETHER = 1 };
+#endif
+
 // One partial sum of a tile, and those that it completes.
 XR_INLINE void sum_tile(Vec acc[ROWS][VECTORS], const Tile *t, int64_t steps) {
     XR_UNROLL for (int r = 0; r < ROWS; r++) {
         XR_UNROLL for (int v = 0; v < VECTORS; v++) acc[r][v] = (Vec){0};
     }
     const float *left = t->left, *right = t->right;
-    for (int64_t i = 0; i < steps; i++, left += ROWS, right += COLUMNS) {
-        Vec line[VECTORS];
-        XR_UNROLL for (int v = 0; v < VECTORS; v++) {
-            line[v] = vec_load(right + (ptrdiff_t)v * XR_LANES);
+    int64_t i = 0;
+    for (; i + TOGETHER <= steps; i += TOGETHER) {
+        XR_UNROLL for (int j = 0; j < TOGETHER; j++) {
+            add_step(acc, left + (ptrdiff_t)j * ROWS, right + (ptrdiff_t)j * COLUMNS);
         }
-        XR_UNROLL for (int r = 0; r < ROWS; r++) {
-            Vec factor = vec_set(left[r]);
-            XR_UNROLL for (int v = 0; v < VECTORS; v++) {
-                acc[r][v] = vec_fma(factor, line[v], acc[r][v]);
-            }
-        }
+        left += TOGETHER * ROWS;
+        right += TOGETHER * COLUMNS;
     }
+    for (; i < steps; i++, left += ROWS, right += COLUMNS) add_step(acc, left, right);
     const float *other = t->waiting;
     for (int m = 0; m < t->merges; m++, other += TILE) {
         XR_UNROLL for (int r = 0; r < ROWS; r++) {

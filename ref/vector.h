@@ -76,6 +76,19 @@ static inline Vec vec_fma(Vec a, Vec b, Vec c) {
 #endif
 }
 
+// *sum += a b, in the place of *sum and in the order of the program. Compilers, where they choose,
+// use the register of a factor for the sum, and in unrolled loops run out of registers.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+#define XR_SUMS_STAY
+#endif
+static inline void vec_add_product(Vec *sum, Vec a, Vec b) {
+#if defined(XR_SUMS_STAY)
+    __asm__ volatile("vfmadd231ps %2, %1, %0" : "+x"(*sum) : "x"(a), "x"(b));
+#else
+    *sum = vec_fma(a, b, *sum);
+#endif
+}
+
 // a where `mask` is set (all bits of a lane or none), otherwise b.
 static inline Vec vec_choose(VecI mask, Vec a, Vec b) {
     return (Vec)((mask & (VecI)a) | (~mask & (VecI)b));
