@@ -97,8 +97,12 @@ static void resume(int thread) {
 
 // ---- waiting ----
 
+static bool same_text(const char *a, const char *b) {
+    return a == b || strcmp(a, b) == 0; // mostly one literal
+}
+
 static bool same_site(XrSite a, XrSite b) {
-    return a.line == b.line && strcmp(a.operation, b.operation) == 0 && strcmp(a.file, b.file) == 0;
+    return a.line == b.line && same_text(a.operation, b.operation) && same_text(a.file, b.file);
 }
 
 void xr_emulation_barrier(XrSite site) {
