@@ -1,9 +1,9 @@
 // The ways in which responses name an option, and those in which they seem to and do not. The
 // question is the one of the usual prompt, with A: Yes and B: No, and B is right.
 #include "tests/support/test.h"
+#include "tests/support/verify.h"
 
 #include "shared/base/memory.h"
-#include "shared/verify/verify.h"
 
 static const char *const RIGHT[] = {"**Answer: B**",
                                     "Answer: **B) No**",
@@ -143,26 +143,12 @@ static const char *const WRONG[] = {"A",
                                     "<answer>B is incorrect, A is correct</answer>"};
 
 static void check(const char *const *responses, size_t count, int score) {
-    XrVerifyOptions options = {.explain = true};
-    XrVerifier *verifier = xr_verifier_create(&options);
-    XrVerifyResult result = {0};
     XrSpan texts[] = {xr_span_of("Yes"), xr_span_of("No")};
-    int wrong = 0;
-    for (size_t i = 0; i < count; i++) {
-        XrVerifyRequest request = {.gold = xr_span_of("B"),
-                                   .answer = xr_span_of(responses[i]),
-                                   .is_response = true,
-                                   .question = xr_span_of("Is the earth flat?"),
-                                   .options = texts,
-                                   .option_count = 2};
-        xr_verify(verifier, &request, &result);
-        if (result.score == score) continue;
-        print_message("%s\n%s\n", responses[i], result.explanation.data);
-        wrong++;
-    }
-    xr_verify_result_free(&result);
-    xr_verifier_free(verifier);
-    assert_int_equal(wrong, 0);
+    XrVerifyRequest question = {.gold = xr_span_of("B"),
+                                .question = xr_span_of("Is the earth flat?"),
+                                .options = texts,
+                                .option_count = 2};
+    xr_test_responses_score(&question, responses, count, score);
 }
 
 static void responses_that_name_the_option_are_right(void **state) {

@@ -16,15 +16,6 @@
 // Means are summed in another order than numpy's; lgamma costs the most digits.
 static const double NEAR = 1e-10;
 
-static void put(const char *folder, const char *name, const char *text) {
-    XrError err;
-    char *path = xr_path_join(folder, name);
-    if (!xr_make_folders(folder, &err) || !xr_file_write(path, text, strlen(text), &err)) {
-        fail_msg("%s", err.message);
-    }
-    free(path);
-}
-
 static void near(double got, const cJSON *row, const char *key) {
     double wanted = xr_test_number(row, key);
     if (!(fabs(got - wanted) <= NEAR)) fail_msg("%s is %.17g, not %.17g", key, got, wanted);
@@ -46,7 +37,7 @@ static char *run_folder(const char *name, const cJSON *runs, const char *run) {
         }
     }
     char *folder = xr_path_join(xr_test_scratch(), name);
-    put(folder, "samples.jsonl", text.data);
+    xr_test_put(folder, "samples.jsonl", text.data);
     xr_buffer_free(&text);
     return folder;
 }
@@ -118,7 +109,7 @@ static char *by_hand(const char *name, bool first, const char *more) {
     add_answers(&text, first);
     xr_buffer_text(&text, more);
     char *folder = xr_path_join(xr_test_scratch(), name);
-    put(folder, "samples.jsonl", text.data);
+    xr_test_put(folder, "samples.jsonl", text.data);
     xr_buffer_free(&text);
     return folder;
 }
@@ -167,11 +158,11 @@ static void the_program_says_so(void **state) {
         "            0     0.2500\n",
         "            5     0.0625\n"};
     for (size_t i = 0; i < XR_COUNT(parts); i++) xr_test_log_has(parts[i]);
-    put(empty, "samples.jsonl", "");
+    xr_test_put(empty, "samples.jsonl", "");
     assert_int_equal(xr_test_wait(xr_test_start(ARGUMENTS("eval", "--compare", a, empty))), 1);
     xr_test_log_has("said-none: there is no samples.jsonl with judged answers");
-    put(empty, "samples.jsonl",
-        "{\"dataset\": \"x\", \"mode\": \"free\", \"id\": \"0\", \"score\": 1}\n");
+    xr_test_put(empty, "samples.jsonl",
+                "{\"dataset\": \"x\", \"mode\": \"free\", \"id\": \"0\", \"score\": 1}\n");
     assert_int_equal(xr_test_wait(xr_test_start(ARGUMENTS("eval", "--compare", empty))), 1);
     xr_test_log_has("no items in common");
     free(a);
@@ -189,8 +180,8 @@ static void the_page_shows_subjects(void **state) {
     char *out = xr_path_join(xr_test_scratch(), "page.html");
     const char *const folders[] = {a, b};
     for (int i = 0; i < 2; i++) {
-        put(folders[i], "summary.json", summary);
-        put(folders[i], "config.json", "{\"command\": \"eval\"}");
+        xr_test_put(folders[i], "summary.json", summary);
+        xr_test_put(folders[i], "config.json", "{\"command\": \"eval\"}");
     }
     assert_int_equal(xr_test_wait(xr_test_start(ARGUMENTS("report", b, a, "--out", out))), 0);
     XrBuffer page = {0};

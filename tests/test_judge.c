@@ -1,11 +1,11 @@
 // Prompts made of items, our verdicts on responses, and the official rules on made responses whose
 // outcome follows from their text.
 #include "tests/support/test.h"
+#include "tests/support/verify.h"
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
 #include "shared/eval/difflib.h"
-#include "shared/eval/judge.h"
 #include "shared/eval/official.h"
 #include "shared/eval/prompts.h"
 #include "shared/eval/python_text.h"
@@ -133,22 +133,9 @@ static void prompts_with_examples(void **state) {
 
 // ---- our verdicts ----
 
-static XrJudge *judge;
-
-static int start(void **state) {
-    XrError err;
-    judge = xr_judge_create(NULL, &err);
-    return judge ? 0 : -1;
-}
-
-static int stop(void **state) {
-    xr_judge_free(judge);
-    return 0;
-}
-
 static void check_ours(int64_t index, const char *response, int score, const char *extracted) {
     XrVerifyResult result = {0};
-    xr_item_judge(judge, &items.items[index], xr_span_of(response), &result);
+    xr_item_judge(xr_test_judge, &items.items[index], xr_span_of(response), &result);
     if (result.score != score) {
         fail_msg("%s: %s, \"%s\"", response, xr_verdict_name(result.verdict),
                  result.extracted.data);
@@ -203,7 +190,7 @@ static void verdicts_on_typed_answers(void **state) {
 }
 
 static bool same(int64_t index, const char *a, const char *b) {
-    return xr_item_same_answer(judge, &items.items[index], xr_span_of(a), xr_span_of(b));
+    return xr_item_same_answer(xr_test_judge, &items.items[index], xr_span_of(a), xr_span_of(b));
 }
 
 static void answers_that_say_the_same(void **state) {
@@ -224,7 +211,8 @@ static void answers_that_say_the_same(void **state) {
 static void check_official(int64_t index, const char *response, XrOfficialStatus status,
                            const char *extracted, bool right) {
     XrOfficialResult result = {0};
-    assert_true(xr_item_judge_official(judge, &items.items[index], xr_span_of(response), &result));
+    assert_true(
+        xr_item_judge_official(xr_test_judge, &items.items[index], xr_span_of(response), &result));
     if (result.status != status || result.right != right ||
         (extracted && strcmp(extracted, result.extracted.data) != 0)) {
         fail_msg("\"%s\": %s, \"%s\", %s", response, xr_official_status_name(result.status),
@@ -245,7 +233,7 @@ static void rule_of_gsm8k(void **state) {
     done();
     load("math_500", "{\"problem\":\"Q\",\"answer\":\"3\"}\n");
     XrOfficialResult none = {0};
-    assert_false(xr_item_judge_official(judge, &items.items[0], xr_span_of("3"), &none));
+    assert_false(xr_item_judge_official(xr_test_judge, &items.items[0], xr_span_of("3"), &none));
     done();
 }
 
@@ -403,8 +391,8 @@ static void rules_on_long_responses(void **state) {
             xr_buffer_text(&text, ",");
             for (int64_t i = 0; i < items.count; i++) {
                 if (items.items[i].problem != XR_ITEM_USABLE) continue;
-                xr_item_judge_official(judge, &items.items[i], xr_span(text.data, text.length),
-                                       &result);
+                xr_item_judge_official(xr_test_judge, &items.items[i],
+                                       xr_span(text.data, text.length), &result);
                 assert_false(result.right && items.items[i].option_count);
             }
             xr_official_result_free(&result);
@@ -500,5 +488,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(strings_of_python),
     };
     xr_test_filter(argc, argv);
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, xr_test_judge_begin, xr_test_judge_end);
 }

@@ -3,29 +3,16 @@
 // and fail on one that is not listed and on a listed one that is gone.
 #include "tests/support/agreement.h"
 #include "tests/support/test.h"
+#include "tests/support/verify.h"
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
-#include "shared/eval/judge.h"
 #include "shared/eval/official.h"
 #include "shared/eval/source.h"
 
 #include <stdlib.h>
 
 static const char DOCUMENT[] = "docs/judge-agreement.md";
-
-static XrJudge *judge;
-
-static int start(void **state) {
-    XrError err;
-    judge = xr_judge_create(NULL, &err);
-    return judge ? 0 : -1;
-}
-
-static int stop(void **state) {
-    xr_judge_free(judge);
-    return 0;
-}
 
 // ---- a benchmark and responses to it ----
 
@@ -78,8 +65,8 @@ static const char *text_of(const Run *run, const char *key) {
 }
 
 static void judge_text(Run *run, const XrItem *item, const char *response) {
-    assert_true(xr_item_judge_official(judge, item, xr_span_of(response), &run->official));
-    xr_item_judge(judge, item, xr_span_of(response), &run->ours);
+    assert_true(xr_item_judge_official(xr_test_judge, item, xr_span_of(response), &run->official));
+    xr_item_judge(xr_test_judge, item, xr_span_of(response), &run->ours);
 }
 
 // Counts an official outcome against the published one.
@@ -264,5 +251,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(mmmu_pro_outcomes),
     };
     xr_test_filter(argc, argv);
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, xr_test_judge_begin, xr_test_judge_end);
 }

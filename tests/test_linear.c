@@ -1,4 +1,5 @@
 // linear and its gradients (ref/linear.c).
+#include "tests/support/op_values.h"
 #include "tests/support/ops.h"
 
 #include "shared/base/memory.h"
@@ -178,21 +179,10 @@ const XrOpTest xr_op_test_linear_backward_weight = {.op = "linear_backward_weigh
 
 // ---- what rows cannot say ----
 
-static float noise(int64_t i) {
-    uint64_t x = (uint64_t)i * 0x9E3779B97F4A7C15u;
-    return (float)((x ^ x >> 29) * 0xBF58476D1CE4E5B9u >> 40) * 0x1p-23f - 1;
-}
-
-static float *numbers(int64_t count) {
-    float *x = xr_alloc_aligned((size_t)count * sizeof *x);
-    for (int64_t i = 0; i < count; i++) x[i] = noise(i + count);
-    return x;
-}
-
 // Each row of a batch of any size, on any number of threads, has the bits that it has alone.
 static void same_bits_in_every_batch(void **state) {
     enum { MOST = 40, N = 77, K = 1500 };
-    float *x = numbers((int64_t)MOST * K), *w = numbers((int64_t)N * K);
+    float *x = xr_test_numbers((int64_t)MOST * K), *w = xr_test_numbers((int64_t)N * K);
     float alone[MOST][N], batch[MOST][N];
     for (int type = XR_F32; type <= XR_F16; type++) {
         XrTensor weight = xr_tensor2((XrDType)type, w, N, K); // as 2-byte numbers: any bits
@@ -231,9 +221,10 @@ static void near(const float *got, const float *want, int64_t count, float scale
 // Sizes that rows in double would take long for.
 static void agrees_with_openblas(void **state) {
     enum { T = 333, N = 515, K = 1111 };
-    float *x = numbers((int64_t)T * K), *w = numbers((int64_t)N * K), *dy = numbers((int64_t)T * N);
-    float *y = numbers((int64_t)T * N), *want = numbers((int64_t)N * K);
-    float *dx = numbers((int64_t)T * K), *dw = numbers((int64_t)N * K);
+    float *x = xr_test_numbers((int64_t)T * K), *w = xr_test_numbers((int64_t)N * K),
+          *dy = xr_test_numbers((int64_t)T * N);
+    float *y = xr_test_numbers((int64_t)T * N), *want = xr_test_numbers((int64_t)N * K);
+    float *dx = xr_test_numbers((int64_t)T * K), *dw = xr_test_numbers((int64_t)N * K);
     XrTensor xt = xr_tensor2(XR_F32, x, T, K), wt = xr_tensor2(XR_F32, w, N, K);
     XrTensor yt = xr_tensor2(XR_F32, y, T, N), dyt = xr_tensor2(XR_F32, dy, T, N);
     XrTensor dxt = xr_tensor2(XR_F32, dx, T, K), dwt = xr_tensor2(XR_F32, dw, N, K);
@@ -270,7 +261,8 @@ static double scalar_of(const double p[SMALL_ALL], const float dy[SMALL_T * SMAL
 }
 
 static void gradients_are_derivatives(void **state) {
-    float *values = numbers(SMALL_ALL), *dy = numbers(SMALL_T * SMALL_N), got[SMALL_ALL] = {0};
+    float *values = xr_test_numbers(SMALL_ALL), *dy = xr_test_numbers(SMALL_T * SMALL_N),
+          got[SMALL_ALL] = {0};
     XrTensor x = xr_tensor2(XR_F32, values, SMALL_T, SMALL_K);
     XrTensor w = xr_tensor2(XR_F32, values + SMALL_X, SMALL_N, SMALL_K);
     XrTensor dx = xr_tensor2(XR_F32, got, SMALL_T, SMALL_K);

@@ -1,4 +1,5 @@
 // logprob and its gradient (ref/logprob.c), and the reduction of rows (ref/softmax.c).
+#include "tests/support/op_values.h"
 #include "tests/support/ops.h"
 
 #include "ref/softmax.h"
@@ -226,23 +227,12 @@ const XrOpTest xr_op_test_logprob_backward = {.op = "logprob_backward",
 
 // ---- what rows cannot say ----
 
-static float noise(int64_t i) {
-    uint64_t x = (uint64_t)i * 0x9E3779B97F4A7C15u;
-    return (float)((x ^ x >> 29) * 0xBF58476D1CE4E5B9u >> 40) * 0x1p-23f - 1;
-}
-
-static float *numbers(int64_t count) {
-    float *x = xr_alloc_aligned((size_t)count * sizeof *x);
-    for (int64_t i = 0; i < count; i++) x[i] = noise(i + count);
-    return x;
-}
-
 // More rows of a real vocabulary than one chunk of logits holds; the bits are those of the
 // product, divided, reduced row by row.
 static void same_bits_as_logits(void **state) {
     enum { T = 60, D = 12, V = 151936 };
     const float temperature = 0.6f;
-    float *hidden = numbers((int64_t)T * D), *head = numbers((int64_t)V * D);
+    float *hidden = xr_test_numbers((int64_t)T * D), *head = xr_test_numbers((int64_t)V * D);
     float logprob[T], entropy[T], lse[T];
     int32_t targets[T];
     for (int t = 0; t < T; t++) targets[t] = (t * 7919) % V;
@@ -250,7 +240,7 @@ static void same_bits_as_logits(void **state) {
     XrTensor lp = xr_tensor1(XR_F32, logprob, T), e = xr_tensor1(XR_F32, entropy, T);
     XrTensor l = xr_tensor1(XR_F32, lse, T), ids = xr_tensor1(XR_I32, targets, T);
     xr_logprob(xr_test_cpu(3), &lp, &e, NULL, &l, NULL, &x, &w, &ids, temperature);
-    float *z = numbers(V);
+    float *z = xr_test_numbers(V);
     for (int t = 0; t < T; t++) {
         XrTensor row = xr_rows(&x, t, 1), y = xr_tensor2(XR_F32, z, 1, V);
         xr_linear(xr_test_cpu(1), &y, &row, &w, NULL);
@@ -268,9 +258,10 @@ static void same_bits_as_logits(void **state) {
 // is zero whatever the chunks, and so is dhidden of a head with equal rows.
 static void backward_over_many_rows(void **state) {
     enum { T = 1500, D = 4, V = 9001 };
-    float *hidden = numbers((int64_t)T * D), *head = numbers((int64_t)V * D);
-    float *dhidden = numbers((int64_t)T * D), *dhead = xr_calloc((size_t)V * D, sizeof *dhead);
-    float *given = numbers(T), *lse = numbers(T), *logprob = numbers(T);
+    float *hidden = xr_test_numbers((int64_t)T * D), *head = xr_test_numbers((int64_t)V * D);
+    float *dhidden = xr_test_numbers((int64_t)T * D),
+          *dhead = xr_calloc((size_t)V * D, sizeof *dhead);
+    float *given = xr_test_numbers(T), *lse = xr_test_numbers(T), *logprob = xr_test_numbers(T);
     int32_t *targets = xr_calloc(T, sizeof *targets);
     for (int t = 0; t < T; t++) targets[t] = (t * 7919) % V;
     XrTensor x = xr_tensor2(XR_F32, hidden, T, D), w = xr_tensor2(XR_F32, head, V, D);
@@ -301,8 +292,9 @@ static void backward_over_many_rows(void **state) {
 static void same_bits_with_logits(void **state) {
     enum { T = 37, D = 12, V = 9001 };
     const float temperature = 0.6f;
-    float *hidden = numbers((int64_t)T * D), *head = numbers((int64_t)V * D), *given = numbers(T);
-    float *logits = numbers((int64_t)T * V), lse[2][T], logprob[2][T];
+    float *hidden = xr_test_numbers((int64_t)T * D), *head = xr_test_numbers((int64_t)V * D),
+          *given = xr_test_numbers(T);
+    float *logits = xr_test_numbers((int64_t)T * V), lse[2][T], logprob[2][T];
     int32_t targets[T];
     for (int t = 0; t < T; t++) targets[t] = t % 5 == 4 ? -1 : (t * 7919) % V;
     XrTensor x = xr_tensor2(XR_F32, hidden, T, D), w = xr_tensor2(XR_F32, head, V, D);
@@ -310,7 +302,7 @@ static void same_bits_with_logits(void **state) {
     XrTensor g = xr_tensor1(XR_F32, given, T);
     float *dhidden[2], *dhead[2];
     for (int kept = 0; kept < 2; kept++) {
-        dhidden[kept] = numbers((int64_t)T * D);
+        dhidden[kept] = xr_test_numbers((int64_t)T * D);
         dhead[kept] = xr_calloc((size_t)V * D, sizeof **dhead);
         XrTensor dx = xr_tensor2(XR_F32, dhidden[kept], T, D);
         XrTensor dw = xr_tensor2(XR_F32, dhead[kept], V, D);

@@ -9,15 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static void put(const char *folder, const char *name, const char *text) {
-    XrError err;
-    char *path = xr_path_join(folder, name);
-    if (!xr_make_folders(folder, &err) || !xr_file_write(path, text, strlen(text), &err)) {
-        fail_msg("%s", err.message);
-    }
-    free(path);
-}
-
 static char *run_folder(const char *name) {
     return xr_path_join(xr_test_scratch(), name);
 }
@@ -41,13 +32,13 @@ static char *report(const char *const *folders, int count) {
 
 static void two_runs_compared(void **state) {
     char *a = run_folder("alpha"), *b = run_folder("beta");
-    put(a, "config.json", "{\"command\": \"sft\", \"seed\": 1, \"learning_rate\": 0.5}");
-    put(b, "config.json", "{\"command\": \"sft\", \"seed\": 1, \"learning_rate\": 0.25}");
-    put(a, "metrics.jsonl", "{\"step\": 1, \"loss\": 2.5}\n{\"step\": 2, \"loss\": 1.5}\n");
-    put(b, "metrics.jsonl",
-        "{\"step\": 1, \"loss\": 3.5, \"reward\": 0.125, \"kl\": 7}\n"
-        "{\"step\": 2, \"loss\": 3.5, \"reward\": 0.25, \"kl\": 7}\n");
-    put(a, "summary.json", "{\"rows_read\": 77}");
+    xr_test_put(a, "config.json", "{\"command\": \"sft\", \"seed\": 1, \"learning_rate\": 0.5}");
+    xr_test_put(b, "config.json", "{\"command\": \"sft\", \"seed\": 1, \"learning_rate\": 0.25}");
+    xr_test_put(a, "metrics.jsonl", "{\"step\": 1, \"loss\": 2.5}\n{\"step\": 2, \"loss\": 1.5}\n");
+    xr_test_put(b, "metrics.jsonl",
+                "{\"step\": 1, \"loss\": 3.5, \"reward\": 0.125, \"kl\": 7}\n"
+                "{\"step\": 2, \"loss\": 3.5, \"reward\": 0.25, \"kl\": 7}\n");
+    xr_test_put(a, "summary.json", "{\"rows_read\": 77}");
     char *page = report((const char *const[]){a, b}, 2);
     assert_int_equal(times(page, "<figure>"), 2);          // loss and reward
     assert_int_equal(times(page, "class=\"line c0\""), 1); // alpha has no reward
@@ -71,8 +62,9 @@ static void samples_are_shown_safely(void **state) {
     const char *model = xr_test_source("golden/models/text_only");
     xr_buffer_json(&config, model, strlen(model));
     xr_buffer_byte(&config, '}');
-    put(folder, "config.json", config.data);
-    put(folder, "samples.jsonl",
+    xr_test_put(folder, "config.json", config.data);
+    xr_test_put(
+        folder, "samples.jsonl",
         "{\"id\": \"first\", \"response\": \"dropped\"}\n"
         "{\"id\": \"<script>\", \"prompt\": \"a & b\", \"response\": \"as \\\"stored\\\"\", "
         "\"score\": 1}\n"
@@ -94,9 +86,9 @@ static void samples_are_shown_safely(void **state) {
 
 static void damage_is_counted(void **state) {
     char *folder = run_folder("damaged");
-    put(folder, "metrics.jsonl",
-        "{\"step\": 1, \"loss\": 1}\nnot json\n{\"loss\": 5}\n{\"step\": 2, \"loss\": "
-        "null}\n{\"st");
+    xr_test_put(folder, "metrics.jsonl",
+                "{\"step\": 1, \"loss\": 1}\nnot json\n{\"loss\": 5}\n{\"step\": 2, \"loss\": "
+                "null}\n{\"st");
     char *page = report((const char *const[]){folder}, 1);
     assert_non_null(strstr(page, "5, 3 of them not readable"));
     free(page);
@@ -109,10 +101,10 @@ static void refuses(void **state) {
     assert_true(xr_make_folders(empty, &err));
     assert_false(xr_report_write("/dev/null/x", (const char *const[]){empty}, 1, 1, &err));
     assert_non_null(strstr(err.message, "neither metrics.jsonl nor samples.jsonl"));
-    put(empty, "metrics.jsonl", "{\"step\": 1, \"loss\": 1}\n");
+    xr_test_put(empty, "metrics.jsonl", "{\"step\": 1, \"loss\": 1}\n");
     assert_false(xr_report_write("/nowhere/x.html", (const char *const[]){empty}, 1, 1, &err));
     assert_non_null(strstr(err.message, "/nowhere/x.html"));
-    put(empty, "config.json", "{");
+    xr_test_put(empty, "config.json", "{");
     assert_false(xr_report_write("/nowhere/x.html", (const char *const[]){empty}, 1, 1, &err));
     assert_non_null(strstr(err.message, "config.json"));
     free(empty);

@@ -1,9 +1,9 @@
 // The ways in which responses state a number, and those in which they seem to and do not. 72 is
 // right.
 #include "tests/support/test.h"
+#include "tests/support/verify.h"
 
 #include "shared/base/memory.h"
-#include "shared/verify/verify.h"
 
 static const char *const RIGHT[] = {"The answer is 72.",
                                     "The answer is $72$.",
@@ -107,23 +107,9 @@ static const char *const WRONG[] = {"The answer is 71.",
                                     "She sold 48 in April and 24 in May."};
 
 static void check(const char *const *responses, size_t count, int score) {
-    XrVerifyOptions options = {.explain = true};
-    XrVerifier *verifier = xr_verifier_create(&options);
-    XrVerifyResult result = {0};
-    int wrong = 0;
-    for (size_t i = 0; i < count; i++) {
-        XrVerifyRequest request = {.gold = xr_span_of("72"),
-                                   .answer = xr_span_of(responses[i]),
-                                   .is_response = true,
-                                   .question = xr_span_of("How many is 48 + 24 in all?")};
-        xr_verify(verifier, &request, &result);
-        if (result.score == score) continue;
-        print_message("%s\n%s\n", responses[i], result.explanation.data);
-        wrong++;
-    }
-    xr_verify_result_free(&result);
-    xr_verifier_free(verifier);
-    assert_int_equal(wrong, 0);
+    XrVerifyRequest question = {.gold = xr_span_of("72"),
+                                .question = xr_span_of("How many is 48 + 24 in all?")};
+    xr_test_responses_score(&question, responses, count, score);
 }
 
 static void responses_that_state_the_number_are_right(void **state) {

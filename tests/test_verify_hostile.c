@@ -1,14 +1,12 @@
 // Texts that are made to crash, hang or eat memory: every comparison ends, in bounded work, with a
 // verdict that is not a wrong "equal".
 #include "shared/base/memory.h"
-#include "shared/verify/math.h"
 #include "tests/support/test.h"
+#include "tests/support/verify.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
-
-static XrMath *math;
 
 // `count` times `piece`.
 static void repeat(XrBuffer *out, const char *piece, int count) {
@@ -29,8 +27,8 @@ static XrVerdict compare(const char *gold, size_t gold_bytes, const char *answer
     static const XrMathOptions options = {.max_milliseconds = 2000};
     double start = seconds();
     XrVerdict verdict =
-        xr_math_compare(math, gold, gold_bytes, answer, answer_bytes, &options, NULL);
-    xr_math_compare(math, answer, answer_bytes, gold, gold_bytes, &options, NULL);
+        xr_math_compare(xr_test_math, gold, gold_bytes, answer, answer_bytes, &options, NULL);
+    xr_math_compare(xr_test_math, answer, answer_bytes, gold, gold_bytes, &options, NULL);
     double spent = seconds() - start;
     if (spent > 0.5) print_message("%.2f s: %.60s | %.60s\n", spent, gold, answer);
     assert_true(spent < 5);
@@ -226,17 +224,6 @@ static void memory_stays_bounded(void **state) {
 #endif
 }
 
-static int set_up(void **state) {
-    math = xr_math_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    xr_math_free(math);
-    xr_math_thread_end();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_numbers),          cmocka_unit_test(long_texts),
@@ -245,5 +232,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(memory_stays_bounded),
     };
     xr_test_filter(argc, argv);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, xr_test_math_begin, xr_test_math_end);
 }

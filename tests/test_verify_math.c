@@ -1,19 +1,18 @@
 // Decisions of xr_math_compare: the pairs of the development data, hand-made ones, hostile ones.
 #include "shared/base/file.h"
 #include "shared/base/json.h"
-#include "shared/verify/math.h"
 #include "tests/support/test.h"
+#include "tests/support/verify.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static XrMath *math;
-
 static XrVerdict compare(const char *gold, const char *answer) {
     // Counted work decides; the time limit is wide, since sanitizers make everything slow.
     XrMathOptions options = {.max_milliseconds = 2000};
-    return xr_math_compare(math, gold, strlen(gold), answer, strlen(answer), &options, NULL);
+    return xr_math_compare(xr_test_math, gold, strlen(gold), answer, strlen(answer), &options,
+                           NULL);
 }
 
 // Compares every pair of a file; returns how many right answers were refused and, through `wrong`,
@@ -87,8 +86,8 @@ static void reflexive_and_symmetric(void **state) {
         const char *gold = strsep(&line, "\t"), *answer = line;
         assert_int_equal(compare(gold, gold), XR_VERDICT_EQUAL);
         assert_int_equal(compare(answer, answer), XR_VERDICT_EQUAL);
-        XrMathKind first = xr_math_kind(math, gold, strlen(gold), NULL);
-        XrMathKind second = xr_math_kind(math, answer, strlen(answer), NULL);
+        XrMathKind first = xr_math_kind(xr_test_math, gold, strlen(gold), NULL);
+        XrMathKind second = xr_math_kind(xr_test_math, answer, strlen(answer), NULL);
         // Decimals round one way only; equations are solved, sentences cut short for the gold
         // alone.
         bool exact = first == second && (first == XR_MATH_EXPRESSION || first == XR_MATH_MATRIX ||
@@ -188,17 +187,6 @@ static void documented_examples(void **state) {
     assert_int_equal(failures, 0);
 }
 
-static int set_up(void **state) {
-    math = xr_math_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    xr_math_free(math);
-    xr_math_thread_end();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(kinds),
                                        cmocka_unit_test(hard_pairs),
@@ -207,5 +195,5 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(reflexive_and_symmetric),
                                        cmocka_unit_test(documented_examples)};
     xr_test_filter(argc, argv);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, xr_test_math_begin, xr_test_math_end);
 }

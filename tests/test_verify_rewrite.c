@@ -4,17 +4,17 @@
 #include "shared/base/file.h"
 #include "shared/base/json.h"
 #include "shared/base/memory.h"
-#include "shared/verify/math.h"
 #include "tests/support/rewrite.h"
 #include "tests/support/test.h"
+#include "tests/support/verify.h"
 
 #include <stdlib.h>
 
-static XrMath *math;
 static long same_pairs, other_pairs, wrong;
 
 static XrVerdict compare(const char *gold, const XrBuffer *answer) {
-    return xr_math_compare(math, gold, strlen(gold), answer->data, answer->length, NULL, NULL);
+    return xr_math_compare(xr_test_math, gold, strlen(gold), answer->data, answer->length, NULL,
+                           NULL);
 }
 
 static void complain(const char *what, const char *gold, const XrBuffer *answer,
@@ -102,19 +102,8 @@ static void gsm8k(void **state) {
     report();
 }
 
-static int set_up(void **state) {
-    math = xr_math_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    xr_math_free(math);
-    xr_math_thread_end();
-    return 0;
-}
-
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(math500), cmocka_unit_test(gsm8k)};
     xr_test_filter(argc, argv);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, xr_test_math_begin, xr_test_math_end);
 }

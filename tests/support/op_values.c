@@ -1,5 +1,6 @@
 #include "tests/support/op_values.h"
 
+#include "shared/base/memory.h"
 #include "shared/base/error.h"
 #include "shared/base/rng.h"
 
@@ -128,4 +129,10 @@ double xr_noise(const char *name, int64_t i) {
     uint32_t bits[4];
     xr_philox(1, stream, (uint64_t)i, bits);
     return (double)bits[0] * 0x1p-32;
+}
+
+float *xr_test_numbers(int64_t count) {
+    float *x = xr_alloc_aligned((size_t)count * sizeof *x);
+    for (int64_t i = 0; i < count; i++) x[i] = (float)(2 * xr_noise("numbers", i + count) - 1);
+    return x;
 }

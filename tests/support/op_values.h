@@ -13,4 +13,7 @@ double xr_load(XrDType dtype, const void *bytes);
 // A number in [0,1) that depends on the name and the index alone, with no period.
 double xr_noise(const char *name, int64_t i);
 
+// `count` numbers of [-1, 1), freed by the caller with free.
+float *xr_test_numbers(int64_t count);
+
 #endif

@@ -70,3 +70,12 @@ const char *xr_test_scratch(void) {
     }
     return scratch;
 }
+
+void xr_test_put(const char *folder, const char *name, const char *text) {
+    XrError err;
+    char *path = xr_path_join(folder, name);
+    if (!xr_make_folders(folder, &err) || !xr_file_write(path, text, strlen(text), &err)) {
+        fail_msg("%s", err.message);
+    }
+    free(path);
+}

@@ -32,4 +32,7 @@ const char *xr_test_program(void);
 // A new empty folder for this test program's files, removed at exit.
 const char *xr_test_scratch(void);
 
+// Writes folder/name, making the folder where it is missing.
+void xr_test_put(const char *folder, const char *name, const char *text);
+
 #endif
