@@ -29,9 +29,15 @@ static void print_help(FILE *out) {
                  "built in.\n");
 }
 
+#if defined(__clang__)
+static const char COMPILER[] = __VERSION__; // names itself
+#else
+static const char COMPILER[] = "gcc " __VERSION__;
+#endif
+
 static void print_version(void) {
     printf("xreasoner %s\n", XR_VERSION);
-    printf("compiler:    %s\n", __VERSION__);
+    printf("compiler:    %s\n", COMPILER);
     printf("processor:   %s kernels\n", xr_isa_name(xr_isa()));
     printf("BLAS:        %s\n", openblas_get_config());
     const char *cuda = xr_cuda_build();
