@@ -4,6 +4,10 @@
 
 #include "shared/tensor/backend.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // Every operation of the table is xr_cpu_NAME in the file of its family.
 #define XR_DECLARE_CPU_OP(name, parameters, arguments)                                             \
     void xr_cpu_##name(XrBackend *b, XR_UNWRAP parameters);
@@ -22,5 +26,9 @@ void *xr_cpu_product_scratch(XrBackend *b, size_t bytes);
 
 // Runs a loop on the backend's threads; see xr_parallel.
 void xr_cpu_parallel(XrBackend *b, int64_t count, int64_t grain, XrLoopBody *body, void *context);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

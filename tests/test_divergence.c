@@ -5,6 +5,7 @@
 
 #include "cuda/divergence.h"
 #include "shared/base/memory.h"
+#include "shared/tensor/convert.h"
 #include "tests/support/faults.h"
 
 #include <stdlib.h>
@@ -131,6 +132,64 @@ static void wrong_caches_are_named(void **state) {
     xr_test_finds(fault_in_the_cache, "kv_write, differs from the CPU's: cached keys f32[3,5] at");
 }
 
+// Attention in bf16 whose values, +-100, all but cancel: rounded weights leave errors that are
+// large beside what is left, and no larger than values of that size must have.
+enum { TOKENS = 61, DIM = 16 };
+
+static XrTensor rounded(float size, int period, int signs) {
+    XrTensor t;
+    XrError err;
+    uint16_t host[TOKENS * DIM];
+    assert_true(xr_tensor_alloc(gpu, &t, XR_BF16, 2, (int64_t[]){TOKENS, DIM}, "a test", &err));
+    for (int i = 0; i < TOKENS * DIM; i++) {
+        float value = size * (1 + (float)(i * 7 % period) / (float)(16 * period));
+        host[i] = xr_f32_to_bf16(i / DIM * signs % 2 ? -value : value);
+    }
+    xr_upload(gpu, &t, host);
+    return t;
+}
+
+static void attend(void) {
+    XrError err;
+    XrTensor q = rounded(1, 11, 1), k = rounded(1, 13, 0), v = rounded(100, 17, 1);
+    XrTensor out = rounded(0, 1, 0), cu;
+    assert_true(xr_tensor_alloc(gpu, &cu, XR_I32, 1, (int64_t[]){2}, "a test", &err));
+    xr_upload(gpu, &cu, (int32_t[]){0, TOKENS});
+    xr_cuda_find_divergence(gpu, 1);
+    xr_attention(gpu, &out, NULL, &q, &k, &v, (XrSegments){&cu, TOKENS},
+                 (XrHeads){1, 1, DIM, 0.25f, true});
+    xr_cuda_end_divergence(gpu);
+    XrTensor *all[] = {&q, &k, &v, &out, &cu};
+    for (size_t i = 0; i < XR_COUNT(all); i++) xr_tensor_free(gpu, all[i]);
+}
+
+static void what_cancels_passes(void **state) {
+    attend();
+    assert_ptr_equal(gpu->ops, right);
+}
+
+static void one_value(XrBackend *b, const XrTensor *out, const XrTensor *lse, const XrTensor *q,
+                      const XrTensor *k, const XrTensor *v, XrSegments segments, XrHeads heads) {
+    right->attention(b, out, lse, q, k, v, segments, heads);
+    uint16_t five;
+    gpu->download(gpu, &five, (uint16_t *)out->data + 60 * DIM + 2, sizeof five);
+    five = xr_f32_to_bf16(xr_bf16_to_f32(five) + 5);
+    gpu->upload(gpu, (uint16_t *)out->data + 60 * DIM + 2, &five, sizeof five);
+}
+
+static void fault_in_attention(void) {
+    wrong = *right;
+    wrong.attention = one_value;
+    gpu->ops = &wrong;
+    attend();
+}
+
+static void wrong_sums_are_named(void **state) {
+    xr_test_finds(fault_in_attention,
+                  "attention, differs from the CPU's: out bf16[61,16] at [60,2]");
+    xr_test_finds(fault_in_attention, "1 of 976 elements are beyond it");
+}
+
 static void the_environment_turns_it_on(void **state) {
     XrError err;
     setenv("XR_CUDA_CHECK", "2.5", 1);
@@ -149,10 +208,9 @@ static void the_environment_turns_it_on(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_agrees_passes),
-        cmocka_unit_test(wrong_operations_are_named),
-        cmocka_unit_test(wrong_caches_are_named),
-        cmocka_unit_test(the_environment_turns_it_on),
+        cmocka_unit_test(what_agrees_passes),     cmocka_unit_test(wrong_operations_are_named),
+        cmocka_unit_test(wrong_caches_are_named), cmocka_unit_test(what_cancels_passes),
+        cmocka_unit_test(wrong_sums_are_named),   cmocka_unit_test(the_environment_turns_it_on),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, open_gpu, close_gpu);

@@ -15,8 +15,15 @@
 
 enum { STEPS = 2 };
 
-// Runs a command with paths below the scratch folder: "@" stands for it, "@@" for it and `device`.
-static void run(const char *const *arguments, const char *device) {
+// Where and how a recipe is run; its folders are "<scratch>/<name>/<stage>".
+typedef struct Place {
+    const char *name, *device, *bf16, *dtype;
+} Place;
+
+static const Place CPU = {"cpu", "cpu", "bf16=false", "dtype=stored"};
+
+// Runs a command with paths below the scratch folder: "@" stands for it, "@@" for it and `name`.
+static void run(const char *const *arguments, const char *name) {
     XrBuffer texts[32] = {{0}};
     const char *all[32] = {0};
     for (int i = 0; arguments[i]; i++) {
@@ -26,7 +33,7 @@ static void run(const char *const *arguments, const char *device) {
                 xr_buffer_append(&texts[i], at, 1);
                 continue;
             }
-            xr_buffer_format(&texts[i], "%s/%s", xr_test_scratch(), whose ? device : "");
+            xr_buffer_format(&texts[i], "%s/%s", xr_test_scratch(), whose ? name : "");
             at += whose;
         }
         all[i] = texts[i].data;
@@ -66,42 +73,59 @@ static void make_inputs(void) {
     free(base);
 }
 
-// Once in this program for each device; the folders are "<scratch>/<device>/<stage>".
-static void whole_recipe(const char *device) {
+// Once in this program for each place. Each stage's log must hold `says`.
+static void whole_recipe(const Place *p, const char *says) {
     if (!xr_test_holds(xr_test_scratch(), "pictures/all.jsonl")) make_inputs();
-    if (xr_test_holds(xr_test_scratch(), device)) return;
-    run((const char *const[]){"sft", "--device", device, "model_name_or_path=@base",
+    if (xr_test_holds(xr_test_scratch(), p->name)) return;
+    run((const char *const[]){"sft", "--device", p->device, p->bf16, "model_name_or_path=@base",
                               "output_dir=@@/sft", "train_dataset=@data/think.jsonl",
                               "prompt_template=none", "max_length=64", "packing=false",
                               "per_device_train_batch_size=2", "gradient_accumulation_steps=1",
                               "max_steps=2", "learning_rate=1e-4", NULL},
-        device);
-    run((const char *const[]){"grpo", "--device", device, "model_name_or_path=@@/sft/model",
-                              "output_dir=@@/grpo", "train_dataset=@text/questions.jsonl",
-                              "prompt_template=none", "num_generations=4", "temperature=1.5",
-                              "max_completion_length=40", "think_budget=15", "beta=0.04",
-                              "per_device_train_batch_size=4", "gradient_accumulation_steps=1",
-                              "max_steps=2", "learning_rate=1e-4", "warmup_ratio=0", "seed=4",
+        p->name);
+    xr_test_log_has(says);
+    run((const char *const[]){"grpo",
+                              "--device",
+                              p->device,
+                              p->bf16,
+                              "model_name_or_path=@@/sft/model",
+                              "output_dir=@@/grpo",
+                              "train_dataset=@text/questions.jsonl",
+                              "prompt_template=none",
+                              "num_generations=4",
+                              "temperature=1.5",
+                              "max_completion_length=40",
+                              "think_budget=15",
+                              "beta=0.04",
+                              "per_device_train_batch_size=4",
+                              "gradient_accumulation_steps=1",
+                              "max_steps=2",
+                              "learning_rate=1e-4",
+                              "warmup_ratio=0",
+                              "seed=4",
                               NULL},
-        device);
+        p->name);
+    xr_test_log_has(says);
     run(
         (const char *const[]){
-            "eval", "--device", device, "model_name_or_path=@@/grpo/model", "output_dir=@@/eval",
+            "eval", "--device", p->device, p->dtype, "model_name_or_path=@@/grpo/model",
+            "output_dir=@@/eval",
             "eval_dataset=[{\"path\": \"@pictures/all.jsonl\", \"format\": \"jsonl\"}]",
             "prompt_template=none", "max_completion_length=40", "think_budget=15", NULL},
-        device);
+        p->name);
+    xr_test_log_has(says);
 }
 
-static char *folder_of(const char *device, const char *stage) {
+static char *folder_of(const char *name, const char *stage) {
     XrBuffer path = {0};
-    xr_buffer_format(&path, "%s/%s/%s", xr_test_scratch(), device, stage);
+    xr_buffer_format(&path, "%s/%s/%s", xr_test_scratch(), name, stage);
     return path.data;
 }
 
 // Each stage takes what the one before has left, and has something to do.
 static void on_the_cpu(void **state) {
     (void)state;
-    whole_recipe("cpu");
+    whole_recipe(&CPU, "");
     char *sft = folder_of("cpu", "sft"), *grpo = folder_of("cpu", "grpo"),
          *eval = folder_of("cpu", "eval");
     double forced = 0;
@@ -141,8 +165,8 @@ static void same_metric(const char *stage, int step, const char *key) {
 
 // What the lines of samples.jsonl say of responses; they are in the order of prompts, or in that in
 // which responses ended.
-static void answers_of(XrBuffer *out, const char *device, const char *stage) {
-    char *folder = folder_of(device, stage);
+static void answers_of(XrBuffer *out, const char *name, const char *stage) {
+    char *folder = folder_of(name, stage);
     XrBuffer text = {0};
     xr_test_read(&text, folder, "samples.jsonl");
     for (char *at = text.data, *end; (end = strchr(at, '\n')); at = end + 1) {
@@ -177,8 +201,8 @@ static void same_answers(const char *stage) {
 static void as_on_the_cpu_on_cuda(void **state) {
     (void)state;
     xr_backend_free(xr_test_backend("cuda")); // skips where there is none
-    whole_recipe("cpu");
-    whole_recipe("cuda");
+    whole_recipe(&CPU, "");
+    whole_recipe(&(Place){"cuda", "cuda", "bf16=false", "dtype=stored"}, "");
     for (int step = 1; step <= STEPS; step++) {
         same_metric("sft", step, "loss");
         same_metric("sft", step, "grad_norm");
@@ -191,6 +215,15 @@ static void as_on_the_cpu_on_cuda(void **state) {
     same_answers("grpo");
     same_answers("eval");
 }
+
+// In bf16 every operation is as the CPU's on what it was given (cuda/divergence.cu).
+static void checked_in_bf16_on_cuda(void **state) {
+    (void)state;
+    xr_backend_free(xr_test_backend("cuda"));
+    setenv("XR_CUDA_CHECK", "1", 1);
+    whole_recipe(&(Place){"checked", "cuda", "bf16=true", "dtype=bf16"}, "operations agreed");
+    unsetenv("XR_CUDA_CHECK");
+}
 #endif
 
 int main(int argc, char **argv) {
@@ -198,6 +231,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(on_the_cpu),
 #ifdef XR_TEST_MODELS_ON_CUDA
         cmocka_unit_test(as_on_the_cpu_on_cuda),
+        cmocka_unit_test(checked_in_bf16_on_cuda),
 #endif
     };
     xr_test_filter(argc, argv);

@@ -20,9 +20,15 @@ const XrTolerance XR_TOLERANCES[] = {
     {"rope_table", NULL, 1e-7, 1e-7, 0},
     // Sum of two products.
     {"rope", NULL, 1e-7, 2e-7, 0},
-    // Softmax and a weighted sum, both in f32. bf16: the weights are rounded, by up to 2^-9 each,
-    // of
-    // values up to 1.73 times their root mean square.
+    // Softmax and a weighted sum, both in f32. bf16: each weight is rounded, by up to 2^-8 of it;
+    // so
+    // the error is at most that part of the sum of |weight value|, which is the size that tests and
+    // the debug mode count in. On queries, keys and values of the tiny world's model this kernel
+    // and
+    // PyTorch 2.13's own in bf16 (its fused one, on the CPU) have the same errors against f64: up
+    // to
+    // 0.0192 of the output's root mean square, where the terms are up to 7.9 times that: 0.62 of
+    // what is allowed.
     {"attention", "lse", 1e-6, 4e-6, 0},
     {"attention", NULL, 1e-6, 4e-6, 0x1p-8},
     {"attention_paged", NULL, 1e-6, 4e-6, 0x1p-8},
@@ -87,7 +93,7 @@ enum { LOW_BITS = 8 }; // bf16 rounds by up to 2^-8
 XrTolerance xr_tolerance_for(const char *op, const char *arg, bool low_activations, int roundings) {
     XrTolerance t = xr_tolerance_of(op, arg);
     if (!low_activations) t.low = 0;
-    t.relative += ldexp(1.001 * roundings, -LOW_BITS);
+    t.relative += 1.001 * (pow(1 + ldexp(1, -LOW_BITS), roundings) - 1);
     return t;
 }
 
