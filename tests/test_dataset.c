@@ -235,6 +235,10 @@ static void refuses(void **state) {
         {"{\"question\": \"q\", \"answer\": 1, \"images\": [2]}", "question_answer", "images"},
         {"{\"question\": \"q\\u0000r\", \"answer\": 1}", "question_answer", "U+0000"},
         {"{\"prompt\": \"\xff\", \"completion\": \"c\"}", "auto", "UTF-8"},
+        {"{\"messages\": 3}", "messages", "format \"messages\""},
+        {"PAR1\x15\x04", "auto", "Parquet"},
+        {"\x1f\x8b\x08", "auto", "gunzip"},
+        {"\x28\xb5\x2f\xfd$", "auto", "unzstd"},
     };
     for (size_t i = 0; i < XR_COUNT(cases); i++) {
         expect_bad(cases[i].text, strlen(cases[i].text), cases[i].format, cases[i].part);

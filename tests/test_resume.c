@@ -198,8 +198,12 @@ static void expect_failure(const char *folder, const char *data, const char *mor
 static void refuses(void **state) {
     char *data = make_data(), *folder = folder_named("refusing"), *other = folder_named("none");
     expect_failure(other, data, "--resume", NULL, "no run to resume");
+    // What ended before its first step is no run yet; a folder of somebody else's is left alone.
+    expect_failure(folder, "no_such_file", NULL, NULL, "no_such_file");
     run_to_end(folder, data, NULL);
     expect_failure(folder, data, NULL, NULL, "holds a run already");
+    xr_test_put(other, "config.json", "{\"model_type\": \"qwen2\"}");
+    expect_failure(other, data, NULL, NULL, "holds a run already");
     char *summary = xr_path_join(folder, "summary.json");
     assert_int_equal(unlink(summary), 0); // as if the run had not ended
     expect_failure(folder, data, "--resume", "learning_rate=5e-3", "\"learning_rate\"");

@@ -109,6 +109,11 @@ static void refuses(void **state) {
     xr_run_config_init(&c, XR_RUN_SFT);
     assert_false(xr_run_config_set(&c, "max_steps", &err));
     assert_false(xr_run_config_set(&c, "max_steps=many", &err));
+    assert_string_equal(err.message, "argument: \"max_steps\" must be a whole number");
+    assert_false(xr_run_config_set(&c, "packing=yes", &err));
+    assert_non_null(strstr(err.message, "true or false"));
+    assert_false(xr_run_config_set(&c, "train_dataset=[", &err));
+    assert_non_null(strstr(err.message, "not valid JSON"));
     assert_false(xr_run_config_set(&c, "=1", &err));
     xr_run_config_free(&c);
 }

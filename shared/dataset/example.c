@@ -42,7 +42,8 @@ bool xr_example_read(XrExample *out, const XrRows *rows, int64_t row, const XrFo
     XrJson json;
     *out = (XrExample){0};
     if (!xr_rows_parse(rows, row, &json, err)) return false;
-    bool ok = format->convert(&json, json.root, out, err);
+    bool ok = format->convert(&json, json.root, out, err) ||
+              xr_fail_in(err, "format \"%s\"", format->name);
     if (ok && json.nul_mark[0] && out->question) {
         ok = xr_fail(err, XR_ERR_INPUT, "%s: holds the character U+0000; remove it", json.name);
     }

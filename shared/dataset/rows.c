@@ -87,6 +87,30 @@ static bool find_elements(XrRows *r, size_t at, XrError *err) {
                                          r->path, (long long)line);
 }
 
+// Files that data often comes as, told by their first bytes: refused with what to do.
+static bool is_text(const XrRows *r, XrError *err) {
+    static const struct {
+        const char *begin, *kind, *remedy;
+    } others[] = {
+        {"PAR1", "a Parquet file",
+         "write it as JSON Lines first, in Python with pandas: "
+         "read_parquet(FILE).to_json(OUT, orient=\"records\", lines=True)"},
+        {"ARROW1", "an Arrow file",
+         "write it as JSON Lines first, in Python with datasets: "
+         "load_from_disk(FOLDER).to_json(OUT)"},
+        {"\x1f\x8b", "compressed by gzip", "unpack it with gunzip first"},
+        {"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it with unzstd first"},
+        {"PK\x03\x04", "a zip archive", "unpack it with unzip first"},
+    };
+    for (size_t i = 0; i < XR_COUNT(others); i++) {
+        size_t length = strlen(others[i].begin);
+        if (r->file.bytes < length || memcmp(r->file.data, others[i].begin, length) != 0) continue;
+        return xr_fail(err, XR_ERR_UNSUPPORTED, "%s: this is %s; %s", r->path, others[i].kind,
+                       others[i].remedy);
+    }
+    return true;
+}
+
 bool xr_rows_open(XrRows *out, const char *path, XrError *err) {
     *out = (XrRows){0};
     if (!xr_file_map(path, &out->file, err)) return false;
@@ -94,7 +118,11 @@ bool xr_rows_open(XrRows *out, const char *path, XrError *err) {
     const unsigned char *text = out->file.data;
     size_t bytes = out->file.bytes, at = xr_utf8_mark((const char *)text, bytes);
     while (at < bytes && is_space(text[at])) at++;
-    bool ok = true;
+    bool ok = is_text(out, err);
+    if (!ok) {
+        xr_rows_close(out);
+        return false;
+    }
     if (at == bytes)
         ok = xr_fail(err, XR_ERR_INPUT, "%s: the file holds no rows", path);
     else if (text[at] == '[' && !memchr(text + at, '\n', bytes - at))

@@ -265,6 +265,21 @@ bool xr_run_config_read(XrRunConfig *config, const char *path, XrError *err) {
     return ok;
 }
 
+// A value on the command line is JSON, or a dataset's path. Of a number or a truth value what is no
+// JSON is taken as a text, so that it is refused by what it should have been.
+static bool parse_value(XrJson *json, const Key *key, const char *value, XrError *err) {
+    bool path = key->kind == KEY_DATASETS && !(*value && strchr("[{\"", *value));
+    if (!path) {
+        bool ok = xr_json_parse(json, key->name, value, strlen(value), &XR_JSON_SMALL, err);
+        if (ok || key->kind == KEY_DATASETS || key->kind == KEY_TEXT) return ok;
+    }
+    XrBuffer text = {0};
+    xr_buffer_json(&text, value, strlen(value));
+    bool ok = xr_json_parse(json, "argument", text.data, text.length, &XR_JSON_SMALL, err);
+    xr_buffer_free(&text);
+    return ok;
+}
+
 bool xr_run_config_set(XrRunConfig *config, const char *assignment, XrError *err) {
     const char *equals = strchr(assignment, '=');
     if (!equals) {
@@ -278,18 +293,11 @@ bool xr_run_config_set(XrRunConfig *config, const char *assignment, XrError *err
         ok = store_text("argument", key, field(config, key), value, err);
     } else if (ok) {
         XrJson json;
-        bool path = key->kind == KEY_DATASETS && !strchr("[{\"", *value);
-        XrBuffer text = {0};
-        if (path)
-            xr_buffer_json(&text, value, strlen(value));
-        else
-            xr_buffer_text(&text, value);
-        ok = xr_json_parse(&json, name, text.data, text.length, &XR_JSON_SMALL, err);
+        ok = parse_value(&json, key, value, err);
         if (ok) {
             ok = store(config, &json, key, json.root, err);
             xr_json_free(&json);
         }
-        xr_buffer_free(&text);
     }
     free(name);
     return ok;

@@ -160,9 +160,30 @@ static bool same_config(const char *path, const XrRunConfig *config, XrError *er
     return ok;
 }
 
+// Whether anything came of the run in a folder with a config.json. A run that ended before its
+// first step (its data could not be read, say) leaves a configuration and nothing to lose; a
+// config.json without "output_dir" is somebody else's.
+static bool has_begun(const XrRunFolder *f, const char *config_path) {
+    static const char *const results[] = {"metrics.jsonl", "samples.jsonl", "summary.json"};
+    for (size_t i = 0; i < XR_COUNT(results); i++) {
+        char *path = xr_path_join(f->path, results[i]);
+        struct stat info;
+        bool any = stat(path, &info) == 0 && info.st_size > 0;
+        free(path);
+        if (any) return true;
+    }
+    char *checkpoint = xr_checkpoint_newest(f->path);
+    free(checkpoint);
+    XrJson old;
+    if (checkpoint || !xr_json_read_file(&old, config_path, &XR_JSON_SMALL, NULL)) return true;
+    bool ours = cJSON_GetObjectItemCaseSensitive(old.root, "output_dir") != NULL;
+    xr_json_free(&old);
+    return !ours;
+}
+
 static bool start_new(XrRunFolder *f, const char *config_path, const XrRunConfig *config,
                       XrError *err) {
-    if (holds(f->path, "config.json")) {
+    if (holds(f->path, "config.json") && has_begun(f, config_path)) {
         return xr_fail(err, XR_ERR_INPUT,
                        "%s: holds a run already; --resume continues it, or choose another "
                        "output_dir",
@@ -192,8 +213,8 @@ bool xr_run_folder_open(XrRunFolder *out, const XrRunConfig *config, bool resume
     char *config_path = xr_path_join(out->path, "config.json");
     bool ok = lock_folder(out, err);
     if (ok) remove_leftovers(out->path);
-    ok = ok && (resume ? same_config(config_path, config, err)
-                       : start_new(out, config_path, config, err));
+    ok = ok && (resume && has_begun(out, config_path) ? same_config(config_path, config, err)
+                                                      : start_new(out, config_path, config, err));
     if (ok && resume) out->checkpoint = xr_checkpoint_newest(out->path);
     free(config_path);
     if (!ok) xr_run_folder_close(out);

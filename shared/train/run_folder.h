@@ -30,7 +30,8 @@ typedef struct XrRunFolder {
 // interrupted one: its configuration must be the same but for keys that change no result
 // (output_dir, save_steps, save_total_limit, sizes of batches and caches, those of an endpoint); a
 // differing one is named otherwise. What killed processes left half-written
-// is removed. A new run in a folder that holds one is an error.
+// is removed. A new run in a folder that holds one of which anything came is an error; one that
+// ended before its first step may be started anew, or resumed, with another configuration.
 bool xr_run_folder_open(XrRunFolder *out, const XrRunConfig *config, bool resume, XrError *err);
 void xr_run_folder_close(XrRunFolder *folder);
 
