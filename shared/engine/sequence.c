@@ -233,11 +233,11 @@ static void fail(XrSequence *s, const XrError *error) {
 void xr_sequence_draw(XrSequence *s, int32_t id, float logprob, float scaled) {
     XrError error = {0};
     if (isnan(logprob)) {
+        int64_t token = xr_job_prompt(s->job) + s->sample->count;
         xr_fail(&error, XR_ERR_INPUT,
                 "%s: the model's output is not a number at token %lld; its weights may be damaged "
                 "(--check-weights looks)",
-                s->job->setting->model->folder,
-                (long long)(xr_job_prompt(s->job) + s->sample->count));
+                s->job->setting->model->folder, (long long)token);
         fail(s, &error);
         return;
     }
