@@ -52,6 +52,49 @@ static void verdicts(void **state) {
     }
 }
 
+static const struct {
+    XrDemoClaim claim;
+    double a, b;
+    XrDemoVerdict verdict;
+} DIFFERENCES[] = {
+    {{.a = XR_DEMO_RL, .b = XR_DEMO_SFT, .cell = 0, .higher = true}, 1, 0, XR_DEMO_SHOWN},
+    {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .cell = 0, .higher = true}, 0, 1, XR_DEMO_OPPOSITE},
+    {{.a = XR_DEMO_RL, .b = XR_DEMO_SFT, .cell = 1, .higher = true}, 0, 0, XR_DEMO_NOT_SHOWN},
+    // text right and picture wrong, in both domains: one half
+    {{.a = XR_DEMO_RL, .b = XR_DEMO_BASE, .cell = -1, .higher = true}, 0.5, 0, XR_DEMO_SHOWN},
+    // (10 + 0) / 2 and (14 + 0) / 2 against (0 + 40) / 2
+    {{.a = XR_DEMO_RL, .b = XR_DEMO_SFT, .measure = XR_DEMO_TOKENS, .cell = -1},
+     6,
+     20,
+     XR_DEMO_SHOWN},
+    // endless is what is both at the limit and open
+    {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .measure = XR_DEMO_ENDLESS, .cell = 1},
+     1,
+     0,
+     XR_DEMO_OPPOSITE},
+    {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .measure = XR_DEMO_ENDLESS, .cell = 3},
+     0,
+     0,
+     XR_DEMO_NOT_SHOWN},
+    // whatever stands open, at the limit is at the limit
+    {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .measure = XR_DEMO_CAPPED, .cell = 3},
+     1,
+     0,
+     XR_DEMO_OPPOSITE},
+    {{.a = XR_DEMO_SFT,
+      .b = XR_DEMO_SFT,
+      .a_exit = XR_DEMO_FORCED,
+      .measure = XR_DEMO_ENDLESS,
+      .cell = 1},
+     0,
+     1,
+     XR_DEMO_SHOWN},
+    {{.a = XR_DEMO_SFT, .b = XR_DEMO_SFT, .a_exit = XR_DEMO_FORCED, .cell = 1, .higher = true},
+     1,
+     0,
+     XR_DEMO_SHOWN},
+};
+
 // Where every list moves by the same amount, every bootstrap sample does too.
 static void sure_differences(void **state) {
     (void)state;
@@ -65,55 +108,14 @@ static void sure_differences(void **state) {
         greedy(&scores[XR_DEMO_SFT], XR_DEMO_FREE, 3)[i] = (XrWorldMark){false, true, false, 40};
         greedy(&scores[XR_DEMO_SFT], XR_DEMO_FORCED, 1)[i] = (XrWorldMark){true, false, true, 30};
     }
-    const struct {
-        XrDemoClaim claim;
-        double a, b;
-        XrDemoVerdict verdict;
-    } cases[] = {
-        {{.a = XR_DEMO_RL, .b = XR_DEMO_SFT, .cell = 0, .higher = true}, 1, 0, XR_DEMO_SHOWN},
-        {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .cell = 0, .higher = true}, 0, 1, XR_DEMO_OPPOSITE},
-        {{.a = XR_DEMO_RL, .b = XR_DEMO_SFT, .cell = 1, .higher = true}, 0, 0, XR_DEMO_NOT_SHOWN},
-        // text right and picture wrong, in both domains: one half
-        {{.a = XR_DEMO_RL, .b = XR_DEMO_BASE, .cell = -1, .higher = true}, 0.5, 0, XR_DEMO_SHOWN},
-        // (10 + 0) / 2 and (14 + 0) / 2 against (0 + 40) / 2
-        {{.a = XR_DEMO_RL, .b = XR_DEMO_SFT, .measure = XR_DEMO_TOKENS, .cell = -1},
-         6,
-         20,
-         XR_DEMO_SHOWN},
-        // endless is what is both at the limit and open
-        {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .measure = XR_DEMO_ENDLESS, .cell = 1},
-         1,
-         0,
-         XR_DEMO_OPPOSITE},
-        {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .measure = XR_DEMO_ENDLESS, .cell = 3},
-         0,
-         0,
-         XR_DEMO_NOT_SHOWN},
-        // whatever stands open, at the limit is at the limit
-        {{.a = XR_DEMO_SFT, .b = XR_DEMO_RL, .measure = XR_DEMO_CAPPED, .cell = 3},
-         1,
-         0,
-         XR_DEMO_OPPOSITE},
-        {{.a = XR_DEMO_SFT,
-          .b = XR_DEMO_SFT,
-          .a_exit = XR_DEMO_FORCED,
-          .measure = XR_DEMO_ENDLESS,
-          .cell = 1},
-         0,
-         1,
-         XR_DEMO_SHOWN},
-        {{.a = XR_DEMO_SFT, .b = XR_DEMO_SFT, .a_exit = XR_DEMO_FORCED, .cell = 1, .higher = true},
-         1,
-         0,
-         XR_DEMO_SHOWN},
-    };
-    for (size_t i = 0; i < XR_COUNT(cases); i++) {
-        XrDemoClaim claim = cases[i].claim;
+    for (size_t i = 0; i < XR_COUNT(DIFFERENCES); i++) {
+        XrDemoClaim claim = DIFFERENCES[i].claim;
         xr_demo_judge(&claim, scores);
-        near(claim.a_mean, cases[i].a);
-        near(claim.b_mean, cases[i].b);
-        near(claim.paired.difference, cases[i].a - cases[i].b);
-        if (claim.verdict != cases[i].verdict) fail_msg("case %zu: %d", i, (int)claim.verdict);
+        near(claim.a_mean, DIFFERENCES[i].a);
+        near(claim.b_mean, DIFFERENCES[i].b);
+        near(claim.paired.difference, DIFFERENCES[i].a - DIFFERENCES[i].b);
+        if (claim.verdict != DIFFERENCES[i].verdict)
+            fail_msg("case %zu: %d", i, (int)claim.verdict);
     }
     free_scores(scores);
 }
