@@ -6,11 +6,12 @@
 #include "shared/base/memory.h"
 
 enum {
-    MOST_ROWS = 2048,    // that are packed at a time: 8 MiB
-    BLOCK_ROWS = 192,    // of a part or chain, 96 or 192 KiB, stay in the second-level cache, ...
-    BLOCK_COLUMNS = 64,  // with those of as many columns, 32 or 64 KiB, and partial sums
-    BETWEEN_STRIPS = 16, // floats, so that strips of chains do not share sets of a cache
-    LEAST_ROWS = 96,     // of a task, so that packing its columns costs little beside using them
+    MOST_ROWS = 2048,   // that are packed at a time: 8 MiB
+    BLOCK_ROWS = 192,   // of a part or chain, 96 or 192 KiB, stay in the second-level cache, ...
+    BLOCK_COLUMNS = 64, // with those of as many columns, 32 or 64 KiB, and partial sums
+    BETWEEN_STRIPS =
+        16,          // floats, so that strips do not share sets of a cache; packing writes there
+    LEAST_ROWS = 96, // of a task, so that packing its columns costs little beside using them
 };
 
 // One group of rows and one chunk of the depth.
@@ -126,7 +127,7 @@ static void multiply_group(Group *g) {
     int64_t lanes = g->kernels->lanes, parts = g->p->chain ? 1 : lanes;
     g->groups = pieces(g->depth, lanes);
     g->steps = g->groups * lanes / parts;
-    g->left_strip = g->kernels->rows * g->steps + (g->p->chain ? BETWEEN_STRIPS : 0);
+    g->left_strip = g->kernels->rows * g->steps + BETWEEN_STRIPS;
     g->left_part = strips * g->left_strip;
     g->left = xr_cpu_product_scratch(g->backend, (size_t)(g->left_part * parts) * sizeof *g->left);
     g->task_rows = rows_of_task(g, across);

@@ -42,18 +42,6 @@ XR_INLINE void load_lines(float stage[SQUARE][XR_LANES], const XrPack *p, int64_
     }
 }
 
-// Lines of a step into a strip. Those up to a whole square are written too where other lines of the
-// strip are going to be written over them.
-XR_INLINE void store_step(float *to, const float *from, int width, bool last) {
-    if (last) {
-        memcpy(to, from, (size_t)width * sizeof *to);
-        return;
-    }
-    XR_UNROLL for (int i = 0; i < width; i += SQUARE) { // sizes that a compiler makes moves of
-        memcpy(to + i, from + i, SQUARE * sizeof *to);
-    }
-}
-
 enum { FETCH = 256 }; // bytes along a line from what is read to what to fetch into a cache
 
 // Fetches what comes FETCH bytes later: of the same lines, or of the next strip's.
@@ -70,14 +58,14 @@ XR_INLINE void fetch_lines(const XrPack *p, int64_t line, int64_t k, int width, 
     }
 }
 
-// XR_LANES steps of a strip.
+// XR_LANES steps of a strip. Where strips are not made of whole squares the last one's lines go
+// on into the next step's first ones, which are written after them, by a square or a step that
+// comes later.
 XR_INLINE void pack_group(float *to, const XrPack *p, int64_t line, int64_t k, int width,
-                          XrDType type, bool last) {
+                          XrDType type) {
     bool direct =
         type == XR_F32 && k + XR_LANES <= p->depth && line + in_squares(width) <= p->lines;
-    fetch_lines(p, line, k, width, type);
-    float steps[XR_LANES][WIDEST]; // where strips are not made of whole squares
-    XR_UNROLL for (int i = 0; i < width; i += SQUARE) {
+    XR_UNROLL for (int i = in_squares(width) - SQUARE; i >= 0; i -= SQUARE) {
         float stage[SQUARE][XR_LANES];
         const float *from = stage[0];
         if (direct)
@@ -86,60 +74,70 @@ XR_INLINE void pack_group(float *to, const XrPack *p, int64_t line, int64_t k, i
             load_lines(stage, p, line + i, k, type);
         int64_t stride = direct ? p->stride : XR_LANES;
         XR_UNROLL for (int j = 0; j < XR_LANES; j += SQUARE) {
-            if (width % SQUARE == 0)
-                transpose_square(to + j * p->step + i, p->step, from + j, stride);
-            else
-                transpose_square(&steps[j][i], WIDEST, from + j, stride);
+            transpose_square(to + j * p->step + i, p->step, from + j, stride);
         }
     }
-    if (width % SQUARE == 0) return;
-    XR_UNROLL for (int j = 0; j < XR_LANES; j++) {
-        store_step(to + j * p->step, steps[j], width, last);
-    }
 }
+
+enum { CACHE_LINE = 64 }; // bytes
 
 // The steps of a line are contiguous. Few lines are read at a time, since they may lie a power of
 // two apart and share a set of the cache.
 XR_INLINE void pack_along(const XrPack *p, int width, XrDType type) {
+    int64_t size = type == XR_F32 ? 4 : 2;
     for (int64_t s = 0; s < p->strips; s++) {
         float *to = p->to + s * p->strip;
         for (int64_t g = 0; g < p->groups; g++, to += p->group) {
-            pack_group(to, p, s * width, g * XR_LANES, width, type, g + 1 == p->groups);
+            int64_t k = g * XR_LANES;
+            if (k * size % CACHE_LINE == 0) fetch_lines(p, s * width, k, width, type);
+            pack_group(to, p, s * width, k, width, type);
         }
     }
 }
 
-// One step of a strip.
-XR_INLINE void pack_step(float *to, const char *from, int width, XrDType type, bool last) {
-    if (width % XR_LANES) {
-        store_step(to, (const float *)(const void *)from, width, last);
-        return;
-    }
+XR_INLINE int in_vectors(int width) {
+    return (width + XR_LANES - 1) / XR_LANES * XR_LANES;
+}
+
+// One step of a strip, in whole vectors: see pack_group.
+XR_INLINE void pack_step(float *to, const char *from, int width, XrDType type) {
     XR_UNROLL for (int i = 0; i < width; i += XR_LANES) vec_store(to + i, weights(from, i, type));
 }
 
-enum { AHEAD = 40 }; // steps from one that is read to the one to fetch into a cache
+enum {
+    AHEAD = 40, // steps from one that is read to the one to fetch into a cache
+    STEPS = 4,  // of a strip that are packed together, so that lines of the cache are written whole
+};
+
+// STEPS of a strip from step k on, at its edges.
+XR_INLINE void pack_edge(float *to, const XrPack *p, int64_t line, int64_t k, int width,
+                         XrDType type) {
+    int64_t size = type == XR_F32 ? 4 : 2, lines = XR_MIN(width, p->lines - line);
+    for (int j = 0; j < STEPS; j++) {
+        float padded[WIDEST] = {0};
+        const char *from = (const char *)p->from + ((k + j) * p->stride + line) * size;
+        if (k + j < p->depth) memcpy(padded, from, (size_t)(lines * size));
+        pack_step(to + j * p->step, (const char *)padded, width, type);
+    }
+}
 
 // The lines of a step are contiguous.
 XR_INLINE void pack_across(const XrPack *p, int width, XrDType type) {
-    int64_t size = type == XR_F32 ? 4 : 2;
-    for (int64_t k = 0; k < p->groups * XR_LANES; k++) {
-        const char *from = (const char *)p->from + k * p->stride * size;
-        const char *ahead = k + AHEAD < p->depth ? from + AHEAD * p->stride * size : from;
+    int64_t size = type == XR_F32 ? 4 : 2, stride = p->stride * size;
+    for (int64_t k = 0; k < p->groups * XR_LANES; k += STEPS) {
+        const char *from = (const char *)p->from + k * stride;
+        int64_t ahead = k + AHEAD + STEPS <= p->depth ? AHEAD * stride : 0;
         float *to = p->to + k / XR_LANES * p->group + k % XR_LANES * p->step;
-        bool last = k / XR_LANES + 1 == p->groups;
         int64_t line = 0;
         for (int64_t s = 0; s < p->strips; s++, line += width, to += p->strip) {
-            if (k >= p->depth) {
-                memset(to, 0, (size_t)width * sizeof *to);
-            } else if (line + in_squares(width) <= p->lines) {
-                __builtin_prefetch(ahead + line * size, 0, 2);
-                pack_step(to, from + line * size, width, type, last);
-            } else {
-                float padded[WIDEST] = {0};
-                int64_t lines = XR_MIN(width, p->lines - line);
-                memcpy(padded, from + line * size, (size_t)(lines * size));
-                pack_step(to, (const char *)padded, width, type, last);
+            if (k + STEPS > p->depth || line + in_vectors(width) > p->lines) {
+                pack_edge(to, p, line, k, width, type);
+                continue;
+            }
+            XR_UNROLL for (int j = 0; j < STEPS; j++) {
+                const char *step = from + j * stride + line * size;
+                __builtin_prefetch(step + ahead, 0, 2);
+                pack_step(to + j * p->step, step, width, type);
             }
         }
     }

@@ -8,7 +8,7 @@
 #if defined(__AVX2__)
 enum { SQUARE = 8 };
 
-// to[i * to_stride + j] = from[j * from_stride + i] for i, j < SQUARE.
+// to[i * to_stride + j] = from[j * from_stride + i] for i, j < SQUARE, in the order of i.
 XR_INLINE void transpose_square(float *to, int64_t to_stride, const float *from,
                                 int64_t from_stride) {
     __m256 r[8], s[8]; // rows, and pairs of rows merged
@@ -25,6 +25,8 @@ XR_INLINE void transpose_square(float *to, int64_t to_stride, const float *from,
     }
     XR_UNROLL for (int i = 0; i < 4; i++) {
         _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    }
+    XR_UNROLL for (int i = 0; i < 4; i++) {
         _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
     }
 }
