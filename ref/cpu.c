@@ -60,8 +60,13 @@ static void cpu_wait(XrBackend *b, XrPinned *pinned) {
     b->waits++;
 }
 
+static void zero_pages(void *context, int64_t begin, int64_t end, int thread) {
+    memset((char *)context + begin, 0, (size_t)(end - begin));
+}
+
 static void cpu_zero(XrBackend *b, void *memory, size_t bytes) {
-    if (bytes) memset(memory, 0, bytes);
+    enum { PIECE = 1 << 20 };
+    xr_cpu_parallel(b, (int64_t)bytes, PIECE, zero_pages, memory);
 }
 
 static size_t cpu_memory(XrBackend *b) {
