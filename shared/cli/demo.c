@@ -12,9 +12,9 @@ int xr_command_demo(int argc, char **argv) {
     int64_t seed = 1;
     XrDevice device = XR_DEVICE_DEFAULT;
     const XrOption options[] = {
-        {"out", XR_OPT_TEXT, &out, "DIR", "folder to write, made if missing (demo)", NULL, 0, 0},
+        {"out", XR_OPT_TEXT, &out, "DIR", "folder to write, made if missing", NULL, 0, 0},
         XR_DEVICE_OPTION_ROWS(&device),
-        {"seed", XR_OPT_INT, &seed, "N", "of data, training and evaluation (1)", NULL, 0, 9e15},
+        {"seed", XR_OPT_INT, &seed, "N", "of data, training and evaluation", NULL, 0, 9e15},
     };
     const XrCommandLine line = {
         "xreasoner demo [options]",
