@@ -476,7 +476,7 @@ static void run_chunk(const Bits *t, const XrKvCache *cache, const XrTensor *slo
 
 // The whole sequence, `chunk` tokens at a time, over a cache whose pages lie backwards.
 static void run_chunks(const Bits *t, int64_t chunk) {
-    int32_t pages[64], *slots = xr_calloc((size_t)t->tokens, sizeof *slots);
+    int32_t pages[64] = {0}, *slots = xr_calloc((size_t)t->tokens, sizeof *slots);
     int64_t count = (t->tokens + XR_KV_PAGE - 1) / XR_KV_PAGE;
     for (int64_t p = 0; p < count; p++) pages[p] = (int32_t)(count - 1 - p);
     for (int64_t i = 0; i < t->tokens; i++) {

@@ -70,9 +70,7 @@ static void json_strings_keep_nul(void **state) {
 }
 
 static void json_may_begin_with_a_byte_order_mark(void **state) {
-    static const char *const texts[] = {"\xEF\xBB\xBF"
-                                        "3",
-                                        "\xEF\xBB\xBF 3 ", "3"};
+    static const char *const texts[] = {"\xEF\xBB\xBF\x33", "\xEF\xBB\xBF 3 ", "3"};
     for (size_t i = 0; i < XR_COUNT(texts); i++) {
         XrJson json;
         XrError err = {0};

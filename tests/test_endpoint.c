@@ -46,7 +46,7 @@ static bool holds_picture(const char *data, const char *path) {
         xr_buffer_byte(&bytes, (char)(bits >> count & 255));
     }
     bool same = xr_file_read(path, 1 << 20, &file, &err) && file.length == bytes.length &&
-                memcmp(file.data, bytes.data, file.length) == 0;
+                bytes.length > 0 && memcmp(file.data, bytes.data, file.length) == 0;
     xr_buffer_free(&bytes);
     xr_buffer_free(&file);
     return same;
@@ -233,12 +233,12 @@ static void gives_up_with_a_reason(void **state) {
     xr_test_log_has("OPENAI_API_KEY");
     free(ask("strange", "strange", 1, NULL));
     xr_test_log_has("choices[0].message");
-    char keep[64];
-    strcpy(keep, url);
-    strcpy(url, "http://127.0.0.1:1/v1");
+    char keep[sizeof url];
+    memcpy(keep, url, sizeof url);
+    snprintf(url, sizeof url, "http://127.0.0.1:1/v1");
     free(ask("nobody", "ok", 1, "max_retries=0"));
     xr_test_log_has("/chat/completions");
-    strcpy(url, keep);
+    memcpy(url, keep, sizeof url);
 }
 
 int main(int argc, char **argv) {

@@ -295,7 +295,7 @@ static void compare_with_expected(const XrOpRun *run, const Results *results) {
 
 // The CPU on the same numbers; it has them in f32 where the row has bf16 activations.
 static void compare_with_cpu(XrOpRun *run, const Results *results) {
-    XrDType kept[XR_MAX_ARGS], activation = run->types.activation;
+    XrDType kept[XR_MAX_ARGS] = {XR_F32}, activation = run->types.activation;
     for (int i = 0; i < run->count; i++) {
         kept[i] = run->args[i].dtype;
         if (run->args[i].kind == XR_KIND_ACTIVATION) run->args[i].dtype = XR_F32;

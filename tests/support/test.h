@@ -16,6 +16,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+// What cmocka does not say of its functions behind fail, fail_msg and skip: they never return.
+void _fail(const char *file, int line) __attribute__((noreturn)); // NOLINT
+void _skip(const char *file, int line) __attribute__((noreturn)); // NOLINT
+
 // Applies a filter given as the program's first argument (with * and ?), if there is one.
 void xr_test_filter(int argc, char **argv);
 
