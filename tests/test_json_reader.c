@@ -102,10 +102,10 @@ static void steps_through(void **state) {
         "\"plain\": \"\\ud83d\\ude00\"}";
     XrJsonReader r;
     XrError err = {0};
-    const char *text;
-    size_t bytes;
+    const char *text = NULL;
+    size_t bytes = 0;
     int64_t number = 0;
-    bool whole;
+    bool whole = false;
     assert_true(xr_json_reader_start(&r, "t", TEXT, sizeof TEXT - 1, &LIMITS, &err));
     assert_true(xr_json_reader_enter(&r, '{') && xr_json_reader_member(&r, &text, &bytes));
     assert_int_equal(bytes, 3);

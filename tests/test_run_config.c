@@ -130,9 +130,9 @@ static void shows_values(void **state) {
     FILE *out = open_memstream(&text, &bytes);
     xr_run_config_help(&c, out);
     fclose(out);
-    const char *const parts[] = {"\nlearning_rate                0.0001     highest learning rate "
-                                 "[default 3e-06]\n",
-                                 "\nnum_generations              8 ",
+    static const char RATE[] = "\nlearning_rate                0.0001     highest learning rate "
+                               "[default 3e-06]\n";
+    const char *const parts[] = {RATE, "\nnum_generations              8 ",
                                  "\nlr_scheduler_type            \"constant_with_warmup\" "};
     for (size_t i = 0; i < XR_COUNT(parts); i++) {
         if (!strstr(text, parts[i])) fail_msg("\"%s\" is not in:\n%s", parts[i], text);
