@@ -29,9 +29,9 @@ template <typename T> struct XrAttend {
     float scale, log2; // log2 = scale log2(e)
     bool causal;
     bool wide_q, wide_keys, wide_out;
-    // Where tiles of keys are spread over blocks: how many a block has, what they make, and how
-    // many tiles and rows there is room for.
-    int tiles_a_block, most_tiles, part_rows;
+    // Where tiles of keys are spread over blocks: how many tiles and rows there is room for, and
+    // what they make.
+    int most_tiles, part_rows;
     float *parts, *part_state;
 };
 
@@ -217,8 +217,9 @@ template <typename T, int C, int ROWS> constexpr size_t xr_attend_shared() {
 }
 
 // A block has WARPS warps with 16 BLOCKS rows each. Values arrive while scores are computed, the
-// next keys while values are added. With a.parts, which blocks of one warp alone may have, the
-// block has a.tiles_a_block tiles of keys and stores what each gives.
+// next keys while values are added. With a.parts, which blocks of one warp alone may have, a
+// sequence's tiles of keys are shared out among the blocks of a column of the grid, as its own
+// length is, whatever the longest could be; a block stores what each of its tiles gives.
 template <typename T, int C, int WARPS, int BLOCKS, typename Keys>
 XR_KERNEL(32 * WARPS)
 xr_attend(XrAttend<T> a, Keys source) {
@@ -240,8 +241,9 @@ xr_attend(XrAttend<T> a, Keys source) {
     int tile = 0, end = (seen + KEYS - 1) / KEYS;
     const bool parts = WARPS == 1 && a.parts;
     if (parts) {
-        tile = (int)blockIdx.y * a.tiles_a_block;
-        end = min(end, tile + a.tiles_a_block);
+        const int each = (end + (int)gridDim.y - 1) / (int)gridDim.y;
+        tile = (int)blockIdx.y * each;
+        end = min(end, tile + each);
         if (tile >= end) return;
     }
 

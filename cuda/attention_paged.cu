@@ -74,14 +74,13 @@ static void attend_in_parts(XrBackend *b, XrAttend<T> a, const CacheKeys<T> &key
     constexpr size_t shared = xr_attend_shared<T, C, FEW_ROWS>();
     int64_t wanted = (int64_t)BLOCKS_A_PROCESSOR * xr_cuda_multiprocessors(b);
     int64_t splits = XR_MIN((int64_t)a.most_tiles, xr_pieces(wanted, items));
-    a.tiles_a_block = (int)xr_pieces(a.most_tiles, splits);
     size_t count = (size_t)items * (size_t)a.most_tiles * (size_t)a.part_rows;
     a.parts = (float *)xr_cuda_scratch(b, XR_SCRATCH_PARTIAL,
                                        count * (size_t)(C * XR_SLICE + 2) * sizeof(float));
     a.part_state = a.parts + count * C * XR_SLICE;
     auto kernel = xr_attend<T, C, 1, 1, CacheKeys<T>>;
     xr_allow_shared(kernel, shared);
-    dim3 grid((unsigned)items, (unsigned)xr_pieces(a.most_tiles, a.tiles_a_block));
+    dim3 grid((unsigned)items, (unsigned)splits);
     XR_LAUNCH(kernel, grid, 32, shared, xr_cuda_stream(b), a, keys);
     XR_LAUNCH((join_parts<T, C>), (unsigned)(items * a.part_rows), JOIN_THREADS, 0,
               xr_cuda_stream(b), a, keys.lengths);

@@ -31,6 +31,7 @@ typedef struct Cuda {
     Stage stages[STAGES];
     int next_stage;
     Scratch scratch[XR_SCRATCH_COUNT];
+    int64_t scratch_moves;
     struct XrCudaDivergence *divergence; // or NULL
 } Cuda;
 
@@ -64,6 +65,10 @@ static const char *remedy(cudaError_t status) {
         return "the GPU's memory has failed (uncorrectable ECC error): what was computed is not "
                "trusted; reset the GPU (nvidia-smi -r) or use another, and resume from the last "
                "checkpoint";
+    case cudaErrorStreamCaptureUnsupported:
+    case cudaErrorStreamCaptureInvalidated:
+        return "something that no graph can hold was asked for while one was recorded, which is a "
+               "bug of xreasoner; resume from the last checkpoint";
     case cudaErrorDevicesUnavailable:
         return "another process holds the GPU exclusively: stop it or use another GPU";
     case cudaErrorIllegalAddress:
@@ -262,11 +267,16 @@ XrCudaBlas *xr_cuda_blas(XrBackend *b) {
 void *xr_cuda_scratch(XrBackend *b, XrScratch slot, size_t bytes) {
     Scratch *s = &cuda_of(b)->scratch[slot];
     if (s->bytes < bytes || !s->memory) {
+        cuda_of(b)->scratch_moves += s->memory != NULL;
         cuda_free(b, s->memory);
         s->bytes = XR_MAX(bytes, (size_t)1 << 16);
         xr_cuda_check(cudaMalloc(&s->memory, s->bytes), "scratch memory of an operation");
     }
     return s->memory;
+}
+
+int64_t xr_cuda_scratch_moves(XrBackend *b) {
+    return cuda_of(b)->scratch_moves;
 }
 
 XrTensor xr_cuda_aligned(XrBackend *b, const XrTensor *t) {
@@ -414,6 +424,10 @@ extern "C" XrBackend *xr_cuda_create(int device, XrDType activations, int thread
     b->send = cuda_send;
     b->receive = cuda_receive;
     b->wait = cuda_wait;
+    b->graph_begin = xr_cuda_graph_begin;
+    b->graph_end = xr_cuda_graph_end;
+    b->graph_launch = xr_cuda_graph_launch;
+    b->graph_free = xr_cuda_graph_free;
     b->asynchronous = true;
     b->kv_page_bytes = xr_cuda_kv_page_bytes;
     b->synchronize = cuda_synchronize;

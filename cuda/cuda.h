@@ -44,6 +44,14 @@ typedef enum XrScratch {
     XR_SCRATCH_COUNT,
 } XrScratch;
 void *xr_cuda_scratch(XrBackend *b, XrScratch slot, size_t bytes);
+// So often has scratch memory moved: graphs from before hold addresses that are void.
+int64_t xr_cuda_scratch_moves(XrBackend *b);
+
+// Graphs (cuda/graph.cu, XrBackend.graph_begin and so on).
+bool xr_cuda_graph_begin(XrBackend *b);
+void *xr_cuda_graph_end(XrBackend *b);
+bool xr_cuda_graph_launch(XrBackend *b, void *graph);
+void xr_cuda_graph_free(XrBackend *b, void *graph);
 
 // `t` itself, or, where its data is not aligned to its element type (a mapped file may lay it so),
 // a contiguous copy in scratch memory of the slot XR_SCRATCH_ALIGNED (or the one given).

@@ -369,6 +369,173 @@ static void early_writes_are_found(void **state) {
     xr_test_finds(fault_early_write, "written to pinned memory");
 }
 
+// ---- graphs: what is captured is done when the graph is launched, with the arguments of the
+// capture and the data of then ----
+
+static cudaStream_t open_stream(void) {
+    cudaStream_t stream;
+    assert_int_equal(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+    return stream;
+}
+
+static void begin_capture(cudaStream_t stream) {
+    assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+}
+
+// b = a; a = 0; c gets from pinned memory, d's pinned memory from c.
+static void copies_are_captured(void **state) {
+    enum { BYTES = 64 };
+    unsigned char host[BYTES], got[BYTES], zeros[BYTES] = {0};
+    cudaStream_t stream = open_stream();
+    cudaGraph_t graph;
+    cudaGraphExec_t executable;
+    unsigned char *out, *in;
+    memset(host, 5, BYTES);
+    void *a = device_copy(host, BYTES), *b = device_copy(zeros, BYTES), *c = device(BYTES);
+    assert_int_equal(cudaMallocHost((void **)&out, BYTES), cudaSuccess);
+    assert_int_equal(cudaMallocHost((void **)&in, BYTES), cudaSuccess);
+    begin_capture(stream);
+    cudaMemcpyAsync(b, a, BYTES, cudaMemcpyDeviceToDevice, stream);
+    cudaMemsetAsync(a, 0, BYTES, stream);
+    cudaMemcpyAsync(c, out, BYTES, cudaMemcpyHostToDevice, stream);
+    cudaMemcpyAsync(in, c, BYTES, cudaMemcpyDeviceToHost, stream);
+    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    gpu->download(gpu, got, b, BYTES); // nothing has been done yet
+    assert_memory_equal(got, zeros, BYTES);
+    assert_int_equal(cudaGraphInstantiate(&executable, graph, 0), cudaSuccess);
+    assert_int_equal(cudaGraphDestroy(graph), cudaSuccess);
+    for (int round = 6; round < 8; round++) {
+        memset(host, round, BYTES);
+        memset(out, 10 * round, BYTES);
+        gpu->upload(gpu, a, host, BYTES);
+        assert_int_equal(cudaGraphLaunch(executable, stream), cudaSuccess);
+        assert_int_equal(in[0], 0xff); // not waited for
+        assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
+        assert_memory_equal(in, out, BYTES);
+        gpu->download(gpu, got, b, BYTES);
+        assert_memory_equal(got, host, BYTES);
+        gpu->download(gpu, got, a, BYTES);
+        assert_memory_equal(got, zeros, BYTES);
+    }
+    cudaGraphExecDestroy(executable);
+    cudaFreeHost(out);
+    cudaFreeHost(in);
+    cudaStreamDestroy(stream);
+    gpu->free(gpu, a);
+    gpu->free(gpu, b);
+    gpu->free(gpu, c);
+}
+
+// Kernels and products of cuBLASLt, whose descriptions and scalars are gone by then.
+static void operations_are_captured(void **state) {
+    float host[3][16], want[16], got[16];
+    void *memory[3];
+    XrTensor t[3];
+    for (int i = 0; i < 3; i++) {
+        memory[i] = device(sizeof host[i]);
+        t[i] = xr_tensor2(XR_F32, memory[i], 4, 4);
+        for (int k = 0; k < 16; k++) host[i][k] = (float)(k * (i + 2) % 7);
+        gpu->upload(gpu, memory[i], host[i], sizeof host[i]);
+    }
+    xr_linear(gpu, &t[2], &t[0], &t[1], NULL); // finds scratch memory
+    gpu->download(gpu, want, memory[2], sizeof want);
+    gpu->zero(gpu, memory[2], sizeof want);
+    assert_true(gpu->graph_begin(gpu));
+    xr_linear(gpu, &t[2], &t[0], &t[1], NULL);
+    xr_swiglu(gpu, &t[0], &t[2], &t[2]);
+    void *graph = gpu->graph_end(gpu);
+    assert_non_null(graph);
+    gpu->download(gpu, got, memory[2], sizeof got);
+    for (int k = 0; k < 16; k++) assert_true(got[k] == 0);
+    for (int round = 1; round < 3; round++) {
+        float scaled[16];
+        for (int k = 0; k < 16; k++) scaled[k] = (float)round * host[0][k];
+        gpu->upload(gpu, memory[0], scaled, sizeof scaled);
+        assert_true(gpu->graph_launch(gpu, graph));
+        gpu->download(gpu, got, memory[2], sizeof got);
+        for (int k = 0; k < 16; k++) assert_true(got[k] == (float)round * want[k]);
+        gpu->download(gpu, got, memory[0], sizeof got);
+        for (int k = 0; k < 16; k++) {
+            float x = (float)round * want[k];
+            assert_true(fabsf(got[k] - x * x / (1 + expf(-x))) <= 1e-5f * (1 + x * x));
+        }
+    }
+    gpu->graph_free(gpu, graph);
+    for (int i = 0; i < 3; i++) gpu->free(gpu, memory[i]);
+}
+
+// Each of these breaks a capture, which its end then says.
+static void captures_forbid_waiting_and_memory(void **state) {
+    char pageable[16] = "";
+    void *memory = device(16), *more;
+    cudaStream_t stream = open_stream();
+    cudaEvent_t event;
+    assert_int_equal(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), cudaSuccess);
+    for (int i = 0; i < 8; i++) {
+        cudaGraph_t graph;
+        cudaError_t status = cudaSuccess;
+        begin_capture(stream);
+        if (i == 0) status = cudaStreamSynchronize(stream);
+        if (i == 1) status = cudaDeviceSynchronize();
+        if (i == 2) status = cudaEventSynchronize(event);
+        if (i == 3) status = cudaMalloc(&more, 16);
+        if (i == 4) status = cudaFree(memory);
+        if (i == 5) status = cudaMallocHost(&more, 16);
+        if (i == 6) {
+            status = cudaMemcpyAsync(memory, pageable, 16, cudaMemcpyHostToDevice, stream);
+        }
+        if (i == 7) {
+            status = cudaMemcpyAsync(pageable, memory, 16, cudaMemcpyDeviceToHost, stream);
+        }
+        assert_int_equal(status, cudaErrorStreamCaptureUnsupported);
+        assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaErrorStreamCaptureInvalidated);
+        assert_null(graph);
+    }
+    // An event of a capture is never reached.
+    cudaGraph_t graph;
+    begin_capture(stream);
+    assert_int_equal(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+                     cudaErrorIllegalState);
+    assert_int_equal(cudaEventRecord(event, stream), cudaSuccess);
+    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    assert_int_equal(cudaEventSynchronize(event), cudaErrorCapturedEvent);
+    assert_int_equal(cudaEventRecord(event, stream), cudaSuccess);
+    assert_int_equal(cudaEventSynchronize(event), cudaSuccess);
+    assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaErrorIllegalState);
+    assert_null(graph);
+    cudaEventDestroy(event);
+    cudaStreamDestroy(stream);
+    gpu->free(gpu, memory);
+}
+
+static void fault_wait_in_graph(void) {
+    if (gpu->graph_begin(gpu)) gpu->synchronize(gpu);
+}
+
+// Scratch memory that no operation before the recording has needed.
+static void fault_scratch_in_graph(void) {
+    XrTensor sum = xr_tensor1(XR_F64, device(sizeof(double)), 1);
+    XrTensor x = xr_tensor1(XR_F32, device(4096 * sizeof(float)), 4096);
+    XrError err;
+    gpu = xr_cuda_create(0, XR_F32, 1, &err);
+    if (gpu && gpu->graph_begin(gpu)) xr_squared_norm(gpu, &sum, &x);
+}
+
+static void faults_in_graphs_end_the_program(void **state) {
+    xr_test_finds(fault_wait_in_graph, "no graph can hold");
+    xr_test_finds(fault_scratch_in_graph, "no graph can hold");
+}
+
+static void no_memory_for_a_graph(void **state) {
+    void *memory = device(16);
+    assert_true(gpu->graph_begin(gpu));
+    gpu->zero(gpu, memory, 16);
+    xr_emulation_fail("cudaGraphInstantiate", 1, cudaErrorMemoryAllocation);
+    assert_null(gpu->graph_end(gpu));
+    xr_emulation_fail(NULL, 0, cudaSuccess);
+    gpu->free(gpu, memory);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(races_are_found),
@@ -385,6 +552,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(memory_moves_whole),
         cmocka_unit_test(pinned_copies_are_waited_for),
         cmocka_unit_test(early_writes_are_found),
+        cmocka_unit_test(copies_are_captured),
+        cmocka_unit_test(operations_are_captured),
+        cmocka_unit_test(captures_forbid_waiting_and_memory),
+        cmocka_unit_test(faults_in_graphs_end_the_program),
+        cmocka_unit_test(no_memory_for_a_graph),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, open_gpu, close_gpu);

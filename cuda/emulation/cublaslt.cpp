@@ -3,6 +3,7 @@
 #include <cublasLt.h>
 
 #include "cuda/emulation/device.h"
+#include "cuda/emulation/graph.h"
 #include "cuda/emulation/memory.h"
 
 #include <stdlib.h>
@@ -154,41 +155,68 @@ static void put(void *data, const XrEmulatedLayout *l, int64_t i, int64_t j, flo
     }
 }
 
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t operation,
-                              const void *alpha, const void *a, cublasLtMatrixLayout_t layout_a,
-                              const void *b, cublasLtMatrixLayout_t layout_b, const void *beta,
-                              const void *c, cublasLtMatrixLayout_t layout_c, void *d,
-                              cublasLtMatrixLayout_t layout_d, const cublasLtMatmulAlgo_t *algo,
-                              void *workspace, size_t workspace_bytes, cudaStream_t stream) {
-    (void)handle, (void)workspace, (void)workspace_bytes, (void)stream;
-    if (!algo || algo->data[0] != 1) return CUBLAS_STATUS_INVALID_VALUE;
-    float scale = *(const float *)alpha, keep = *(const float *)beta;
-    int64_t m = layout_d->rows, n = layout_d->columns;
-    bool turned_a = operation->a == CUBLAS_OP_T, turned_b = operation->b == CUBLAS_OP_T;
-    int64_t depth = turned_a ? layout_a->rows : layout_a->columns;
-    float *x = numbers(a, layout_a), *y = numbers(b, layout_b);
-    float *old = keep != 0 ? numbers(c, layout_c) : NULL, *bias = NULL;
-    if (operation->epilogue == CUBLASLT_EPILOGUE_BIAS) {
-        XrEmulatedLayout column = {layout_d->type, m, 1, m};
-        bias = numbers(operation->bias, &column);
+// A product with all that it depends on but what lies in the matrices.
+struct Product {
+    XrEmulatedMatmul operation;
+    float alpha, beta;
+    const void *a, *b, *c;
+    void *d;
+    XrEmulatedLayout layout_a, layout_b, layout_c, layout_d;
+};
+
+static void carry_out(void *payload) {
+    const Product p = *(const Product *)payload;
+    int64_t m = p.layout_d.rows, n = p.layout_d.columns;
+    bool turned_a = p.operation.a == CUBLAS_OP_T, turned_b = p.operation.b == CUBLAS_OP_T;
+    int64_t depth = turned_a ? p.layout_a.rows : p.layout_a.columns;
+    float *x = numbers(p.a, &p.layout_a), *y = numbers(p.b, &p.layout_b);
+    float *old = p.beta != 0 ? numbers(p.c, &p.layout_c) : NULL, *bias = NULL;
+    if (p.operation.epilogue == CUBLASLT_EPILOGUE_BIAS) {
+        XrEmulatedLayout column = {p.layout_d.type, m, 1, m};
+        bias = numbers(p.operation.bias, &column);
     }
     for (int64_t j = 0; j < n; j++) {
         for (int64_t i = 0; i < m; i++) {
             double sum = 0;
             for (int64_t k = 0; k < depth; k++) {
-                float p = turned_a ? x[i * depth + k] : x[k * m + i];
-                float q = turned_b ? y[k * n + j] : y[j * depth + k];
-                sum += (double)p * (double)q;
+                float u = turned_a ? x[i * depth + k] : x[k * m + i];
+                float v = turned_b ? y[k * n + j] : y[j * depth + k];
+                sum += (double)u * (double)v;
             }
-            float value = scale * (float)sum;
-            if (old) value += keep * old[j * m + i];
+            float value = p.alpha * (float)sum;
+            if (old) value += p.beta * old[j * m + i];
             if (bias) value += bias[i];
-            put(d, layout_d, i, j, value);
+            put(p.d, &p.layout_d, i, j, value);
         }
     }
     free(x);
     free(y);
     free(old);
     free(bias);
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t operation,
+                              const void *alpha, const void *a, cublasLtMatrixLayout_t layout_a,
+                              const void *b, cublasLtMatrixLayout_t layout_b, const void *beta,
+                              const void *c, cublasLtMatrixLayout_t layout_c, void *d,
+                              cublasLtMatrixLayout_t layout_d, const cublasLtMatmulAlgo_t *algo,
+                              void *workspace, size_t workspace_bytes, cudaStream_t stream) {
+    (void)handle, (void)workspace, (void)workspace_bytes;
+    if (!algo || algo->data[0] != 1) return CUBLAS_STATUS_INVALID_VALUE;
+    Product p = {*operation,
+                 *(const float *)alpha,
+                 *(const float *)beta,
+                 a,
+                 b,
+                 c,
+                 d,
+                 *layout_a,
+                 *layout_b,
+                 *layout_c,
+                 *layout_d};
+    if (xr_emulation_captures(stream))
+        xr_emulation_keep(carry_out, &p, sizeof p);
+    else
+        carry_out(&p);
     return CUBLAS_STATUS_SUCCESS;
 }

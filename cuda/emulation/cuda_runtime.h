@@ -25,7 +25,11 @@ typedef enum cudaError_t {
     cudaErrorSystemDriverMismatch = 803,
     cudaErrorCompatNotSupportedOnDevice = 804,
     cudaErrorIllegalAddress = 700,
+    cudaErrorIllegalState = 401,
     cudaErrorLaunchFailure = 719,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
+    cudaErrorCapturedEvent = 907,
 } cudaError_t;
 
 typedef enum cudaMemcpyKind {
@@ -46,10 +50,18 @@ typedef enum cudaDataType {
     CUDA_R_16BF = 14,
 } cudaDataType;
 
+typedef enum cudaStreamCaptureMode {
+    cudaStreamCaptureModeGlobal,
+    cudaStreamCaptureModeThreadLocal,
+    cudaStreamCaptureModeRelaxed,
+} cudaStreamCaptureMode;
+
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
 
 typedef struct XrEmulatedStream *cudaStream_t;
 typedef struct XrEmulatedEvent *cudaEvent_t;
+typedef struct XrEmulatedGraph *cudaGraph_t;
+typedef struct XrEmulatedGraphExec *cudaGraphExec_t;
 
 typedef struct cudaDeviceProp {
     char name[256];
@@ -81,6 +93,12 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, uint64_t flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 #ifdef __cplusplus
 }

@@ -38,8 +38,10 @@ struct XrSite {
 
 // ---- cuda/emulation/fibers.cpp ----
 
+// `closure` may be copied byte by byte.
 void xr_emulation_launch(const char *kernel, dim3 grid, dim3 block, size_t shared,
-                         void (*run)(void *), void *closure, size_t closure_bytes);
+                         cudaStream_t stream, void (*run)(void *), void *closure,
+                         size_t closure_bytes);
 void xr_emulation_barrier(XrSite site);
 // Every lane of the warp hands in and receives data; the last to come runs combine(in, out) over
 // the 32 lanes' pointers.
@@ -75,14 +77,15 @@ template <typename Closure> static void xr_emulation_run_closure(void *closure) 
 // Arguments are copied at the launch, as a GPU has them.
 template <typename... Parameters, typename... Arguments>
 static void xr_emulation_launch_call(const char *name, dim3 grid, dim3 block, size_t shared,
-                                     void (*kernel)(Parameters...), Arguments... arguments) {
+                                     cudaStream_t stream, void (*kernel)(Parameters...),
+                                     Arguments... arguments) {
     auto closure = [=] { kernel((Parameters)arguments...); };
-    xr_emulation_launch(name, grid, block, shared, xr_emulation_run_closure<decltype(closure)>,
-                        &closure, sizeof closure);
+    static_assert(__is_trivially_copyable(decltype(closure)), "arguments are copied as bytes");
+    xr_emulation_launch(name, grid, block, shared, stream,
+                        xr_emulation_run_closure<decltype(closure)>, &closure, sizeof closure);
 }
 #define XR_LAUNCH_UNCHECKED(kernel, grid, block, shared, stream, ...)                              \
-    ((void)(stream),                                                                               \
-     xr_emulation_launch_call(#kernel, (grid), (block), (shared), (kernel), ##__VA_ARGS__))
+    xr_emulation_launch_call(#kernel, (grid), (block), (shared), (stream), (kernel), ##__VA_ARGS__)
 
 static inline void __syncthreads(XR_CALLER) {
     xr_emulation_barrier(XR_HERE("__syncthreads"));

@@ -3,6 +3,7 @@
 // different places is seen.
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/emulation.h"
+#include "cuda/emulation/graph.h"
 
 #include <boost/context/detail/fcontext.hpp>
 #include <stdarg.h>
@@ -28,7 +29,13 @@ XrPlace3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 XrRunning xr_running;
 
+// Lanes of a warp that wait at a collective: how many, and the thread that came first.
+struct Waiting {
+    int count, thread;
+};
+
 static Fiber fibers[XR_MOST_THREADS];
+static Waiting gathered[XR_MOST_THREADS / 32];
 static char *stacks; // XR_MOST_THREADS, each below an inaccessible page
 static int thread_count;
 static void (*kernel_body)(void *);
@@ -116,24 +123,24 @@ int xr_emulation_lane(void) {
     return xr_running.thread % 32;
 }
 
-// The lanes of the running thread's warp that wait at a collective, this one included.
+// All lanes of a warp that wait at a collective wait at the same, the first that came's.
 void xr_emulation_collective(XrSite site, const void *in, void *out, XrCombine *combine) {
-    int first = xr_running.thread / 32 * 32, waiting = 0;
+    int first = xr_running.thread / 32 * 32;
     Fiber *self = &fibers[xr_running.thread];
+    Waiting *w = &gathered[first / 32];
     *self = Fiber{self->context, AT_COLLECTIVE, site, in, out};
-    for (int i = first; i < first + 32; i++) {
-        if (fibers[i].state != AT_COLLECTIVE) continue;
-        waiting++;
-        if (!same_site(fibers[i].site, site)) {
-            xr_emulation_error("%s at %s:%d, while lane %d of the warp waits in %s at %s:%d",
-                               site.operation, site.file, site.line, i - first,
-                               fibers[i].site.operation, fibers[i].site.file, fibers[i].site.line);
-        }
+    if (w->count++ == 0) w->thread = xr_running.thread;
+    const XrSite other = fibers[w->thread].site;
+    if (!same_site(other, site)) {
+        xr_emulation_error("%s at %s:%d, while lane %d of the warp waits in %s at %s:%d",
+                           site.operation, site.file, site.line, w->thread - first, other.operation,
+                           other.file, other.line);
     }
-    if (waiting < 32) {
+    if (w->count < 32) {
         leave();
         return;
     }
+    w->count = 0;
     if (combine) {
         const void *ins[32];
         void *outs[32];
@@ -200,6 +207,7 @@ static bool pass_barrier(void) {
 static void run_block(size_t shared) {
     xr_emulation_begin_block(shared);
     xr_running.block_epoch++;
+    memset(gathered, 0, sizeof gathered);
     for (int i = 0; i < thread_count; i++) {
         fibers[i] = Fiber{make_fcontext(stack_of(i) + XR_STACK_BYTES, XR_STACK_BYTES, fiber_main),
                           READY,
@@ -222,26 +230,28 @@ static bool launch_fits(dim3 grid, dim3 block, size_t shared) {
            shared <= XR_SHARED_BYTES;
 }
 
-void xr_emulation_launch(const char *kernel, dim3 grid, dim3 block, size_t shared,
-                         void (*run)(void *), void *closure, size_t closure_bytes) {
-    cudaError_t status = xr_emulation_status("launch");
-    if (status == cudaSuccess && !launch_fits(grid, block, shared)) status = cudaErrorInvalidValue;
-    xr_emulation_remember(status);
-    if (status != cudaSuccess) return;
-    xr_running.kernel = kernel;
+// A launch, with the kernel's arguments behind it.
+struct Launch {
+    const char *kernel;
+    dim3 grid, block;
+    size_t shared;
+    void (*run)(void *);
+    size_t closure_bytes;
+    alignas(16) char closure[];
+};
+
+static void run_grid(void *payload) {
+    Launch *l = (Launch *)payload;
+    xr_running.kernel = l->kernel;
     if (xr_running.inside) xr_emulation_error("a launch from inside a kernel, or two host threads");
-    if (block.x * block.y * block.z % 32 != 0) {
-        xr_emulation_error("%u threads a block, which are no whole warps",
-                           block.x * block.y * block.z);
-    }
     if (!stacks) make_stacks();
-    gridDim = grid;
-    blockDim = block;
-    thread_count = (int)(block.x * block.y * block.z);
-    kernel_body = run;
-    kernel_closure = closure;
-    xr_running.closure = (const char *)closure;
-    xr_running.closure_end = xr_running.closure + closure_bytes;
+    dim3 grid = gridDim = l->grid;
+    blockDim = l->block;
+    thread_count = (int)(l->block.x * l->block.y * l->block.z);
+    kernel_body = l->run;
+    kernel_closure = l->closure;
+    xr_running.closure = l->closure;
+    xr_running.closure_end = xr_running.closure + l->closure_bytes;
     xr_running.inside = true;
     uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
     for (uint64_t i = 0; i < blocks; i++) {
@@ -249,8 +259,32 @@ void xr_emulation_launch(const char *kernel, dim3 grid, dim3 block, size_t share
         blockIdx.x = (unsigned)(at % grid.x);
         blockIdx.y = (unsigned)(at / grid.x % grid.y);
         blockIdx.z = (unsigned)(at / grid.x / grid.y);
-        run_block(shared);
+        run_block(l->shared);
     }
     xr_running.inside = false;
     xr_running.kernel = NULL;
+}
+
+void xr_emulation_launch(const char *kernel, dim3 grid, dim3 block, size_t shared,
+                         cudaStream_t stream, void (*run)(void *), void *closure,
+                         size_t closure_bytes) {
+    cudaError_t status = xr_emulation_status("launch");
+    if (status == cudaSuccess && !launch_fits(grid, block, shared)) status = cudaErrorInvalidValue;
+    xr_emulation_remember(status);
+    if (status != cudaSuccess) return;
+    if (block.x * block.y * block.z % 32 != 0) {
+        xr_running.kernel = kernel;
+        xr_emulation_error("%u threads a block, which are no whole warps",
+                           block.x * block.y * block.z);
+    }
+    size_t bytes = sizeof(Launch) + closure_bytes;
+    Launch *l = (Launch *)malloc(bytes);
+    if (!l) xr_emulation_error("no memory for the arguments of a kernel");
+    *l = Launch{kernel, grid, block, shared, run, closure_bytes};
+    memcpy(l->closure, closure, closure_bytes);
+    if (xr_emulation_captures(stream))
+        xr_emulation_keep(run_grid, l, bytes);
+    else
+        run_grid(l);
+    free(l);
 }

@@ -35,7 +35,7 @@ void *xr_emulation_pin(size_t bytes) {
     return memory;
 }
 
-static bool is_pinned(const void *address, size_t bytes) {
+bool xr_emulation_is_pinned(const void *address, size_t bytes) {
     const char *at = (const char *)address;
     for (int i = 0; i < pinned_count; i++) {
         if (at >= pinned[i].begin && at + bytes <= pinned[i].end) return true;
@@ -64,14 +64,14 @@ static Pending *add(void *host, size_t count, bool to_host) {
 }
 
 bool xr_emulation_copy_to_pinned(void *to, const void *from, size_t bytes) {
-    if (!is_pinned(to, bytes)) return false;
+    if (!xr_emulation_is_pinned(to, bytes)) return false;
     xr_emulation_copy(add(to, bytes, true)->bytes, from, bytes);
     memset(to, PAINT, bytes);
     return true;
 }
 
 bool xr_emulation_copy_from_pinned(void *to, const void *from, size_t bytes) {
-    if (!is_pinned(from, bytes)) return false;
+    if (!xr_emulation_is_pinned(from, bytes)) return false;
     memcpy(add((void *)from, bytes, false)->bytes, from, bytes);
     xr_emulation_copy(to, from, bytes);
     return true;

@@ -9,6 +9,7 @@
 
 void *xr_emulation_pin(size_t bytes); // NULL where there is not so much left
 void xr_emulation_unpin(void *memory);
+bool xr_emulation_is_pinned(const void *address, size_t bytes);
 
 // Copies between pinned and device memory, made when they are asked for; false where `to` or `from`
 // is not in pinned memory.

@@ -1,7 +1,8 @@
 // Stand-ins for the calls of the CUDA runtime. Everything is done at once, in the order of the
-// calls: the emulated GPU has one stream.
+// calls, whatever the stream, unless the stream is captured (cuda/emulation/graph.cpp).
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/emulation.h"
+#include "cuda/emulation/graph.h"
 #include "cuda/emulation/memory.h"
 #include "cuda/emulation/pinned.h"
 
@@ -38,6 +39,13 @@ void xr_emulation_remember(cudaError_t status) {
         cudaError_t status = xr_emulation_status(function);                                        \
         if (status != cudaSuccess) return status;                                                  \
     } while (0)
+// The same for calls that a capture forbids: those that wait, and those that allocate.
+#define BEGIN_OUTSIDE_CAPTURE(function)                                                            \
+    do {                                                                                           \
+        BEGIN(function);                                                                           \
+        cudaError_t captured = xr_emulation_outside_capture();                                     \
+        if (captured != cudaSuccess) return captured;                                              \
+    } while (0)
 
 cudaError_t cudaGetLastError(void) {
     cudaError_t status = last_error;
@@ -63,6 +71,10 @@ static const struct {
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
      "an illegal memory access was encountered"},
     {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+    {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",
+     "operation not permitted when stream is capturing"},
+    {cudaErrorStreamCaptureInvalidated, "cudaErrorStreamCaptureInvalidated",
+     "operation failed due to a previous error during capture"},
 };
 
 const char *cudaGetErrorName(cudaError_t status) {
@@ -112,7 +124,7 @@ cudaError_t cudaRuntimeGetVersion(int *version) {
 }
 
 cudaError_t cudaDeviceSynchronize(void) {
-    BEGIN("cudaDeviceSynchronize");
+    BEGIN_OUTSIDE_CAPTURE("cudaDeviceSynchronize");
     xr_emulation_copies_reached(xr_emulation_copies_asked());
     return cudaSuccess;
 }
@@ -126,49 +138,87 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
 
 cudaError_t cudaMalloc(void **memory, size_t bytes) {
     *memory = NULL;
-    BEGIN("cudaMalloc");
+    BEGIN_OUTSIDE_CAPTURE("cudaMalloc");
     *memory = xr_emulation_allocate(bytes);
     return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFree(void *memory) {
     if (!memory) return cudaSuccess;
+    BEGIN_OUTSIDE_CAPTURE("cudaFree");
     return xr_emulation_release(memory) ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 cudaError_t cudaMallocHost(void **memory, size_t bytes) {
     *memory = NULL;
-    BEGIN("cudaMallocHost");
+    BEGIN_OUTSIDE_CAPTURE("cudaMallocHost");
     *memory = xr_emulation_pin(bytes);
     return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFreeHost(void *memory) {
+    BEGIN_OUTSIDE_CAPTURE("cudaFreeHost");
     xr_emulation_unpin(memory);
     return cudaSuccess;
 }
 
+struct Copy {
+    void *to;
+    const void *from;
+    size_t bytes;
+    cudaMemcpyKind kind;
+};
+
+static void make_copy(void *payload) {
+    const Copy c = *(const Copy *)payload;
+    bool pinned =
+        (c.kind == cudaMemcpyHostToDevice &&
+         xr_emulation_copy_from_pinned(c.to, c.from, c.bytes)) ||
+        (c.kind == cudaMemcpyDeviceToHost && xr_emulation_copy_to_pinned(c.to, c.from, c.bytes));
+    if (!pinned) xr_emulation_copy(c.to, c.from, c.bytes);
+}
+
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-    (void)stream;
     BEGIN("cudaMemcpyAsync");
     if (bytes == 0) return cudaSuccess;
     bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
     bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (xr_emulation_is_device(to, bytes) != to_device) return cudaErrorInvalidValue;
     if (xr_emulation_is_device(from, bytes) != from_device) return cudaErrorInvalidValue;
-    bool pinned =
-        to_device != from_device && (to_device ? xr_emulation_copy_from_pinned(to, from, bytes)
-                                               : xr_emulation_copy_to_pinned(to, from, bytes));
-    if (!pinned) xr_emulation_copy(to, from, bytes);
+    Copy c = {to, from, bytes, kind};
+    if (!xr_emulation_captures(stream)) {
+        make_copy(&c);
+        return cudaSuccess;
+    }
+    // The graph would read, or write, host memory that is long gone.
+    bool host = to_device != from_device;
+    if (host && !xr_emulation_is_pinned(to_device ? from : to, bytes)) {
+        return xr_emulation_outside_capture();
+    }
+    xr_emulation_keep(make_copy, &c, sizeof c);
     return cudaSuccess;
 }
 
+struct Fill {
+    void *memory;
+    int value;
+    size_t bytes;
+};
+
+static void fill(void *payload) {
+    const Fill f = *(const Fill *)payload;
+    xr_emulation_set(f.memory, f.value, f.bytes);
+}
+
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
-    (void)stream;
     BEGIN("cudaMemsetAsync");
     if (bytes && !xr_emulation_is_device(memory, bytes)) return cudaErrorInvalidValue;
-    xr_emulation_set(memory, value, bytes);
+    Fill f = {memory, value, bytes};
+    if (xr_emulation_captures(stream))
+        xr_emulation_keep(fill, &f, sizeof f);
+    else
+        fill(&f);
     return cudaSuccess;
 }
 
@@ -176,6 +226,7 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 // that a leak is found.
 struct XrEmulatedEvent {
     uint64_t copies;
+    bool captured; // recorded in a capture, where nobody can wait for it
 };
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags) {
@@ -191,7 +242,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     (void)stream;
-    BEGIN("cudaStreamSynchronize");
+    BEGIN_OUTSIDE_CAPTURE("cudaStreamSynchronize");
     xr_emulation_copies_reached(xr_emulation_copies_asked());
     return cudaSuccess;
 }
@@ -204,14 +255,15 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-    (void)stream;
     BEGIN("cudaEventRecord");
-    event->copies = xr_emulation_copies_asked();
+    event->captured = xr_emulation_captures(stream);
+    if (!event->captured) event->copies = xr_emulation_copies_asked();
     return cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-    BEGIN("cudaEventSynchronize");
+    BEGIN_OUTSIDE_CAPTURE("cudaEventSynchronize");
+    if (event->captured) return cudaErrorCapturedEvent;
     xr_emulation_copies_reached(event->copies);
     return cudaSuccess;
 }

@@ -422,6 +422,8 @@ bool xr_engine_generate(XrEngine *e, const XrRequest *requests, int count, XrRes
 XrEngineStats xr_engine_stats(const XrEngine *e) {
     XrEngineStats stats = e->stats;
     stats.waits = e->setting.model->backend->waits - e->waited;
+    stats.graphs = xr_runner_graphs(e->runner)->recorded;
+    stats.replays = xr_runner_graphs(e->runner)->launched;
     const XrScheduler *s = &e->scheduler;
     stats.preemptions = s->preemptions;
     stats.requests = e->job_count;

@@ -40,6 +40,8 @@ typedef struct XrEngineStats {
     int64_t requests, running, waiting; // in the engine now
     int64_t pages, free_pages, least_free_pages;
     int64_t waits;        // for the backend's results, by anyone
+    int64_t graphs;       // recorded, where the backend has them
+    int64_t replays;      // steps that were the launch of a graph
     double seconds;       // in steps
     double model_seconds; // of these, in the model, the vision tower and the sampler
 } XrEngineStats;

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A decode step (one known token of each sequence, one draw from each) is filled up where the
+// backend has graphs: with rows of no sequence, to a number of rows that comes often, and in the
+// page table to a number of pages that stays for long. All that its launches depend on is then the
+// same in most steps. What fills up writes to a page of its own, and is drawn from for nobody.
+
 // Rows of logits at a time: the head is read once for so many draws.
 enum { MOST_DRAWS = 32 };
 
@@ -22,12 +27,21 @@ typedef struct Pack {
 } Pack;
 enum { PACK_ALIGNMENT = 4 };
 
+// What a step has of each.
+typedef struct Shape {
+    int64_t tokens, sequences, pages, draws;
+    bool filled;
+} Shape;
+
 struct XrRunner {
     const XrModel *model;
     int max_sequences;
     int64_t capacity;   // tokens
     int64_t most_pages; // of a sequence
+    bool fills;         // decode steps
+    int32_t filling;    // the page that rows of no sequence write to, where it does
     XrKvCache *caches;  // one a layer
+    XrGraphs graphs;
     XrLanguageWorkspace *workspace;
     XrTensor needs;          // i32: what a step needs
     XrTensor gives;          // i32: what it gives; the ids drawn, their log-probabilities as f32
@@ -36,20 +50,40 @@ struct XrRunner {
     XrTensor from, to;       // pages
     XrTensor images;         // [capacity, hidden]; had when first needed
     XrTensor hidden, logits; // of draws
-    Pack pack;               // of the step that is being launched, in `needs`
-    int32_t *feed_from, *feed_to; // [fed]: elements of `gives` and of `needs`
+    // Of the step that is being launched:
+    Shape shape;
+    Pack pack;                    // in `needs`
+    XrTensor sources, targets;    // i32: elements of `gives`, and of `needs` that get these
+    int32_t *feed_from, *feed_to; // the same on the host
     int64_t feeds;
     Slice *slices;
     int slice_count, slice_capacity;
-    XrTensor rows, seen, *targets; // of that step: of its draws; of each of its scores
+    XrTensor rows, seen; // of its draws
     const XrSampleParams *params;
-    int target_capacity;
+    XrTensor *scored; // of each of its scores: the ids
+    int scored_capacity;
 };
 
 static bool make(XrRunner *runner, XrTensor *t, XrDType dtype, int64_t d0, int64_t d1,
                  XrError *err) {
     int64_t shape[2] = {d0, d1};
     return xr_tensor_alloc(runner->model->backend, t, dtype, d1 ? 2 : 1, shape, "a batch", err);
+}
+
+// Rows of a step that is filled up: in steps of 1, 2, 4, 8 rows, then of 8 at least and 32 at most,
+// by an eighth.
+static int64_t filled_rows(int64_t rows) {
+    int64_t above = 1;
+    while (above < rows) above *= 2;
+    int64_t step = XR_MIN(XR_MAX(above / 8, 8), XR_KV_PAGE);
+    return above <= 8 ? above : (rows + step - 1) / step * step;
+}
+
+// Pages: two steps from one power of two to the next.
+static int64_t filled_pages(int64_t pages) {
+    int64_t above = 1;
+    while (above < pages) above *= 2;
+    return pages <= above / 4 * 3 ? above / 4 * 3 : above;
 }
 
 static bool make_cache(XrRunner *runner, int32_t pages, XrError *err) {
@@ -71,12 +105,14 @@ static bool make_cache(XrRunner *runner, int32_t pages, XrError *err) {
     return true;
 }
 
-// Makes a list longer, if need be; its first `kept` elements stay what they are.
+// Makes a list longer, if need be; its first `kept` elements stay what they are. Graphs hold its
+// address.
 static bool grow(XrRunner *runner, XrTensor *t, int64_t count, int64_t kept, XrError *err) {
     XrBackend *b = runner->model->backend;
     if (t->data && t->shape[0] >= count) return true;
     XrTensor larger;
     if (!make(runner, &larger, XR_I32, count + count / 2 + 64, 0, err)) return false;
+    xr_graphs_clear(&runner->graphs, b);
     if (kept) b->copy(b, larger.data, t->data, sizeof(int32_t) * (size_t)kept);
     xr_tensor_free(b, t);
     *t = larger;
@@ -86,9 +122,11 @@ static bool grow(XrRunner *runner, XrTensor *t, int64_t count, int64_t kept, XrE
 static bool make_buffers(XrRunner *runner, XrError *err) {
     const XrConfig *c = &runner->model->config;
     int64_t tokens = runner->capacity, sequences = runner->max_sequences;
-    int64_t usual = 8 * tokens + sequences * (runner->most_pages + 64);
+    int64_t most = filled_rows(sequences);
+    int64_t usual = 8 * tokens + most * (runner->most_pages + 64);
     return grow(runner, &runner->needs, usual, 0, err) &&
-           grow(runner, &runner->gives, 3 * sequences, 0, err) &&
+           grow(runner, &runner->gives, 3 * most, 0, err) &&
+           grow(runner, &runner->fed, 2 * most, 0, err) &&
            make(runner, &runner->from, XR_I32, sequences, 0, err) &&
            make(runner, &runner->to, XR_I32, sequences, 0, err) &&
            make(runner, &runner->hidden, runner->model->activations, MOST_DRAWS, c->hidden, err) &&
@@ -101,8 +139,10 @@ bool xr_runner_create(XrRunner **out, const XrModel *model, int32_t pages, int m
     *runner = (XrRunner){.model = model,
                          .max_sequences = max_sequences,
                          .capacity = max_batch_tokens,
-                         .most_pages = xr_pages_for(context)};
-    if (make_cache(runner, pages, err) && make_buffers(runner, err) &&
+                         .most_pages = xr_pages_for(context),
+                         .fills = model->backend->graph_begin != NULL,
+                         .filling = pages};
+    if (make_cache(runner, pages + runner->fills, err) && make_buffers(runner, err) &&
         xr_language_workspace_create(&runner->workspace, model, max_batch_tokens, XR_KEEP_NOTHING,
                                      err)) {
         *out = runner;
@@ -116,6 +156,7 @@ bool xr_runner_create(XrRunner **out, const XrModel *model, int32_t pages, int m
 void xr_runner_free(XrRunner *runner) {
     if (!runner) return;
     XrBackend *b = runner->model->backend;
+    xr_graphs_clear(&runner->graphs, b);
     XrTensor *tensors[] = {&runner->needs, &runner->gives,  &runner->fed,    &runner->from,
                            &runner->to,    &runner->images, &runner->hidden, &runner->logits};
     for (size_t i = 0; i < XR_COUNT(tensors); i++) xr_tensor_free(b, tensors[i]);
@@ -124,10 +165,8 @@ void xr_runner_free(XrRunner *runner) {
     }
     xr_language_workspace_free(runner->workspace);
     free(runner->caches);
-    free(runner->feed_from);
-    free(runner->feed_to);
     free(runner->slices);
-    free(runner->targets);
+    free(runner->scored);
     free(runner);
 }
 
@@ -143,20 +182,78 @@ static XrTensor take(XrRunner *runner, int64_t count, int32_t **host) {
     return list;
 }
 
+// A list of ids that are on the device alone goes first: an element may get the id that the step
+// before drew with one of its draws. Elements that are not needed are taken care of by end_feeds.
+static void begin_feeds(XrRunner *runner) {
+    int64_t most = runner->shape.sequences + runner->shape.draws;
+    runner->sources = take(runner, most, &runner->feed_from);
+    runner->targets = take(runner, most, &runner->feed_to);
+    runner->feeds = 0;
+}
+
 // This element will be the id that the step before drew with its draw `drawn`.
 static void feed(XrRunner *runner, int drawn, const int32_t *element) {
     runner->feed_from[runner->feeds] = drawn;
     runner->feed_to[runner->feeds++] = (int32_t)(element - runner->pack.host);
 }
 
-// At least what `pack_step` takes.
-static int64_t most_needed(const XrStep *step, const XrChunk *chunks, int count) {
+// In a step that is filled up as many ids are fed each time; those that nobody needs take the place
+// of their own source's number, which has been read by then.
+static void end_feeds(XrRunner *runner) {
+    int64_t most = runner->sources.shape[0];
+    while (runner->shape.filled && runner->feeds < most) {
+        const int32_t *own = &runner->feed_from[runner->feeds];
+        feed(runner, 0, own);
+    }
+    runner->sources = xr_rows(&runner->sources, 0, runner->feeds);
+    runner->targets = xr_rows(&runner->targets, 0, runner->feeds);
+}
+
+static bool is_picture(const XrChunk *c) {
+    const XrJob *job = c->sequence->job;
+    return job->image_rows && c->begin < xr_job_prompt(job) && job->image_rows[c->begin] >= 0;
+}
+
+static bool same_suppressed(const XrRequest *a, const XrRequest *b) {
+    return a->suppress_count == b->suppress_count &&
+           (a->suppress_count == 0 ||
+            memcmp(a->suppress, b->suppress, sizeof *a->suppress * (size_t)a->suppress_count) == 0);
+}
+
+// Whether each sequence brings one token and draws one from it, all with the same ids suppressed.
+static bool is_decode(const XrStep *step, const XrChunk *chunks, int count) {
+    if (step->draw_count != count || step->score_count) return false;
+    const XrRequest *first = &chunks[0].sequence->job->request;
+    for (int i = 0; i < count; i++) {
+        const XrChunk *c = &chunks[i];
+        if (c->count != 1 || step->draws[i].row != i || is_picture(c) ||
+            !same_suppressed(first, &c->sequence->job->request)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static Shape shape_of(const XrRunner *runner, const XrStep *step, const XrChunk *chunks,
+                      int count) {
     const XrChunk *last = &chunks[count - 1];
-    int64_t tokens = last->row + last->count, pages = 1, lists = 12, draws = step->draw_count;
-    int64_t params = (int64_t)(sizeof(XrSampleParams) / sizeof(int32_t));
-    for (int i = 0; i < count; i++) pages = XR_MAX(pages, chunks[i].sequence->pages.count);
-    int64_t total = 6 * tokens + count * (2 + pages) + 1 + draws * (1 + params);
-    total += 2 * (count + draws); // feeds
+    Shape s = {.tokens = last->row + last->count,
+               .sequences = count,
+               .pages = 1,
+               .draws = step->draw_count,
+               .filled = runner->fills && is_decode(step, chunks, count)};
+    for (int i = 0; i < count; i++) s.pages = XR_MAX(s.pages, chunks[i].sequence->pages.count);
+    if (!s.filled) return s;
+    s.tokens = s.sequences = s.draws = XR_MIN(filled_rows(count), runner->capacity);
+    s.pages = XR_MAX(s.pages, XR_MIN(filled_pages(s.pages), runner->most_pages));
+    return s;
+}
+
+// At least what the step's lists take.
+static int64_t most_needed(const Shape *shape, const XrStep *step) {
+    int64_t lists = 14, params = (int64_t)(sizeof(XrSampleParams) / sizeof(int32_t));
+    int64_t total = 6 * shape->tokens + shape->sequences * (2 + shape->pages) + 1 +
+                    shape->draws * (1 + params) + 2 * (shape->sequences + shape->draws);
     for (int i = 0; i < step->draw_count; i++) {
         const XrSequence *s = step->draws[i].sequence;
         total += s->seen.count + 1 + s->job->request.suppress_count;
@@ -171,7 +268,7 @@ static int64_t most_needed(const XrStep *step, const XrChunk *chunks, int count)
 
 // What it gives, in elements.
 static int64_t given(const XrStep *step) {
-    int64_t total = 3 * (int64_t)step->draw_count;
+    int64_t total = 3 * (int64_t)step->draw_places;
     for (int i = 0; i < step->score_count; i++) total += 2 * step->scores[i].count;
     return total;
 }
@@ -183,28 +280,20 @@ static bool pin(XrRunner *runner, XrPinned *pinned, const XrTensor *like, XrErro
     return b->pin(b, pinned, xr_nbytes(like), "a batch", err);
 }
 
-static bool make_room(XrRunner *runner, XrStep *step, const XrChunk *chunks, int count,
-                      XrError *err) {
-    int64_t needed = most_needed(step, chunks, count), feeds = count + step->draw_count;
-    int64_t fed = runner->fed.data ? runner->fed.shape[0] : 0;
+static bool make_room(XrRunner *runner, XrStep *step, XrError *err) {
+    int64_t needed = most_needed(&runner->shape, step);
     bool ok = grow(runner, &runner->needs, needed, 0, err) &&
               grow(runner, &runner->gives, given(step), runner->gives.shape[0], err) &&
-              grow(runner, &runner->fed, feeds, 0, err) &&
+              grow(runner, &runner->fed, runner->shape.sequences + runner->shape.draws, 0, err) &&
               pin(runner, &step->in, &runner->needs, err) &&
               pin(runner, &step->out, &runner->gives, err);
     if (!ok) return false;
-    if (fed < feeds) {
-        size_t bytes = sizeof(int32_t) * (size_t)runner->fed.shape[0];
-        runner->feed_from = xr_realloc(runner->feed_from, bytes);
-        runner->feed_to = xr_realloc(runner->feed_to, bytes);
-    }
-    if (runner->target_capacity < step->score_count) {
-        runner->target_capacity = step->score_capacity;
-        runner->targets =
-            xr_realloc(runner->targets, sizeof *runner->targets * (size_t)runner->target_capacity);
+    if (runner->scored_capacity < step->score_count) {
+        runner->scored_capacity = step->score_capacity;
+        runner->scored =
+            xr_realloc(runner->scored, sizeof *runner->scored * (size_t)runner->scored_capacity);
     }
     runner->pack = (Pack){.host = step->in.host, .memory = runner->needs.data, .room = needed};
-    runner->feeds = 0;
     return true;
 }
 
@@ -233,19 +322,28 @@ static void pack_tokens(XrRunner *runner, const XrChunk *chunks, int count, XrLa
             slots[row] = pages[at / XR_KV_PAGE] * XR_KV_PAGE + (int)(at % XR_KV_PAGE);
         }
     }
+    for (int64_t row = count, spare = 0; runner->shape.filled && row < in->tokens; row++) {
+        ids[row] = -1;
+        for (int64_t axis = 0; axis < 3; axis++) positions[axis * in->tokens + row] = 0;
+        slots[row] = runner->filling * XR_KV_PAGE + (int32_t)spare++;
+    }
 }
 
+// Sequences that fill up are empty.
 static void pack_sequences(XrRunner *runner, const XrChunk *chunks, int count, XrTensor lists[3],
                            XrLanguageInput *in) {
     int32_t *cu, *lengths, *table;
-    int64_t pages = 1;
-    for (int i = 0; i < count; i++) pages = XR_MAX(pages, chunks[i].sequence->pages.count);
-    lists[0] = take(runner, count + 1, &cu);
-    lists[1] = take(runner, count, &lengths);
-    lists[2] = take(runner, count * pages, &table);
-    lists[2] = xr_tensor2(XR_I32, lists[2].data, count, pages);
+    int64_t sequences = runner->shape.sequences, pages = runner->shape.pages;
+    lists[0] = take(runner, sequences + 1, &cu);
+    lists[1] = take(runner, sequences, &lengths);
+    lists[2] = take(runner, sequences * pages, &table);
+    lists[2] = xr_tensor2(XR_I32, lists[2].data, sequences, pages);
+    memset(table, 0, sizeof *table * (size_t)(sequences * pages));
     cu[0] = 0;
-    for (int i = 0; i < count; i++) {
+    for (int64_t i = 0; i < sequences; i++) {
+        cu[i + 1] = cu[i];
+        lengths[i] = 0;
+        if (i >= count) continue;
         const XrChunk *c = &chunks[i];
         const XrPageList *own = &c->sequence->pages;
         cu[i + 1] = (int32_t)(c->row + c->count);
@@ -253,8 +351,8 @@ static void pack_sequences(XrRunner *runner, const XrChunk *chunks, int count, X
         in->segments.longest = XR_MAX(in->segments.longest, c->count);
         in->tables.longest = XR_MAX(in->tables.longest, lengths[i]);
         memcpy(table + i * pages, own->pages, sizeof *table * (size_t)own->count);
-        memset(table + i * pages + own->count, 0, sizeof *table * (size_t)(pages - own->count));
     }
+    if (runner->shape.filled) in->tables.longest = pages * XR_KV_PAGE;
     in->segments.cu = &lists[0];
     in->tables.lengths = &lists[1];
     in->tables.pages = &lists[2];
@@ -293,19 +391,15 @@ static bool pack_pictures(XrRunner *runner, const XrChunk *chunks, int count, Xr
     return true;
 }
 
-static bool same_suppressed(const XrRequest *a, const XrRequest *b) {
-    return a->suppress_count == b->suppress_count &&
-           (a->suppress_count == 0 ||
-            memcmp(a->suppress, b->suppress, sizeof *a->suppress * (size_t)a->suppress_count) == 0);
-}
-
 static void pack_slices(XrRunner *runner, const XrStep *step) {
     runner->slice_count = 0;
-    for (int at = 0; at < step->draw_count;) {
-        const XrRequest *request = &step->draws[at].sequence->job->request;
-        int count = 1, left = step->draw_count - at;
+    for (int at = 0; at < step->draw_places;) {
+        const XrRequest *request =
+            &step->draws[XR_MIN(at, step->draw_count - 1)].sequence->job->request;
+        int count = 1, left = step->draw_places - at;
         while (count < XR_MIN(left, MOST_DRAWS) &&
-               same_suppressed(request, &step->draws[at + count].sequence->job->request)) {
+               (at + count >= step->draw_count ||
+                same_suppressed(request, &step->draws[at + count].sequence->job->request))) {
             count++;
         }
         if (runner->slice_count == runner->slice_capacity) {
@@ -324,67 +418,76 @@ static void pack_slices(XrRunner *runner, const XrStep *step) {
     }
 }
 
-// The rows, the parameters and the seen ids of all draws.
-static void pack_draws(XrRunner *runner, const XrStep *step) {
-    int32_t *rows, *words, *seen;
-    int64_t draws = step->draw_count, total = 0;
-    for (int i = 0; i < draws; i++) {
-        const XrSequence *s = step->draws[i].sequence;
-        if (s->seen.bits) total += s->seen.count + (step->draws[i].drawn >= 0);
-    }
-    runner->rows = take(runner, draws, &rows);
+// The rows and the parameters of all draws; returns the latter on the host.
+static XrSampleParams *pack_draws(XrRunner *runner, const XrStep *step) {
+    int32_t *rows, *words;
+    int64_t places = step->draw_places;
+    runner->rows = take(runner, places, &rows);
     XrTensor memory =
-        take(runner, draws * (int64_t)(sizeof(XrSampleParams) / sizeof(int32_t)), &words);
+        take(runner, places * (int64_t)(sizeof(XrSampleParams) / sizeof(int32_t)), &words);
     runner->params = memory.data;
-    runner->seen = take(runner, total, &seen);
     XrSampleParams *params = (XrSampleParams *)(void *)words;
-    int32_t at = 0;
-    for (int i = 0; i < draws; i++) {
+    for (int64_t i = 0; i < places; i++) {
+        rows[i] = (int32_t)i;
+        params[i] = (XrSampleParams){.top_p = 1, .repetition_penalty = 1};
+        if (i >= step->draw_count) continue;
         const XrDraw *d = &step->draws[i];
-        const XrSequence *s = d->sequence;
-        const XrSampling *sampling = &s->job->request.sampling;
+        const XrSampling *sampling = &d->sequence->job->request.sampling;
         rows[i] = (int32_t)d->row;
         params[i] = (XrSampleParams){.temperature = sampling->temperature,
                                      .top_p = sampling->top_p,
                                      .repetition_penalty = sampling->repetition_penalty,
                                      .top_k = sampling->top_k,
                                      .seed = sampling->seed,
-                                     .stream = s->stream,
-                                     .position = (uint64_t)d->position,
-                                     .seen_begin = at};
+                                     .stream = d->sequence->stream,
+                                     .position = (uint64_t)d->position};
+    }
+    pack_slices(runner, step);
+    return params;
+}
+
+// The ids that penalties are for. They come last, since their number changes from step to step; in
+// a step that is filled up the list is as long as there is room.
+static void pack_seen(XrRunner *runner, const XrStep *step, XrSampleParams *params) {
+    int64_t total = 0;
+    int32_t *seen, at = 0;
+    for (int i = 0; i < step->draw_count; i++) {
+        const XrSequence *s = step->draws[i].sequence;
+        if (s->seen.bits) total += s->seen.count + (step->draws[i].drawn >= 0);
+    }
+    int64_t before = runner->pack.used;
+    runner->seen = take(runner, total, &seen);
+    if (runner->shape.filled) runner->seen.shape[0] = runner->needs.shape[0] - before;
+    for (int i = 0; i < step->draw_count; i++) {
+        const XrDraw *d = &step->draws[i];
+        const XrSequence *s = d->sequence;
+        params[i].seen_begin = at;
         if (s->seen.count) memcpy(seen + at, s->seen.ids, sizeof *seen * (size_t)s->seen.count);
         at += s->seen.count;
         if (s->seen.bits && d->drawn >= 0) feed(runner, d->drawn, &seen[at++]);
         params[i].seen_end = at;
     }
-    pack_slices(runner, step);
 }
 
 static void pack_scores(XrRunner *runner, const XrStep *step) {
     for (int i = 0; i < step->score_count; i++) {
         const XrScore *score = &step->scores[i];
         int32_t *ids;
-        runner->targets[i] = take(runner, score->count, &ids);
+        runner->scored[i] = take(runner, score->count, &ids);
         memcpy(ids, score->sequence->sample->ids + score->first,
                sizeof *ids * (size_t)score->count);
     }
 }
 
-// Sends the pack, and puts the ids that the host has not seen in their places.
-static void send(XrRunner *runner, XrStep *step) {
+// Puts the ids that the host has not seen in their places.
+static void feed_ids(XrRunner *runner) {
     XrBackend *b = runner->model->backend;
-    int64_t feeds = runner->feeds;
-    int32_t *from, *to;
-    XrTensor sources = take(runner, feeds, &from), targets = take(runner, feeds, &to);
-    if (feeds) memcpy(from, runner->feed_from, sizeof *from * (size_t)feeds);
-    if (feeds) memcpy(to, runner->feed_to, sizeof *to * (size_t)feeds);
-    b->send(b, runner->needs.data, &step->in, sizeof(int32_t) * (size_t)runner->pack.used);
-    if (!feeds) return;
+    if (!runner->feeds) return;
     XrTensor drawn = xr_tensor2(XR_I32, runner->gives.data, runner->gives.shape[0], 1);
-    XrTensor needs = xr_tensor2(XR_I32, runner->needs.data, runner->pack.used, 1);
-    XrTensor fed = xr_tensor2(XR_I32, runner->fed.data, feeds, 1);
-    xr_gather_rows(b, &fed, &drawn, &sources);
-    xr_scatter_rows(b, &needs, &fed, &targets);
+    XrTensor needs = xr_tensor2(XR_I32, runner->needs.data, runner->needs.shape[0], 1);
+    XrTensor fed = xr_tensor2(XR_I32, runner->fed.data, runner->feeds, 1);
+    xr_gather_rows(b, &fed, &drawn, &runner->sources);
+    xr_scatter_rows(b, &needs, &fed, &runner->targets);
 }
 
 // ---- what it gives ------------------------------------------------------------------------------
@@ -396,7 +499,7 @@ static XrTensor part(const XrRunner *runner, XrDType dtype, int64_t first, int64
 
 static void draw(XrRunner *runner, const XrStep *step, const XrTensor *hidden) {
     XrBackend *b = runner->model->backend;
-    int64_t draws = step->draw_count;
+    int64_t draws = step->draw_places;
     for (int i = 0; i < runner->slice_count; i++) {
         const Slice *slice = &runner->slices[i];
         int64_t first = slice->first, count = slice->count;
@@ -421,51 +524,83 @@ static float temperature_of(const XrScore *score) {
 static void score(XrRunner *runner, const XrStep *step, const XrTensor *hidden) {
     XrBackend *b = runner->model->backend;
     const XrTensor *head = xr_model_parameter(runner->model, XR_HEAD, 0);
-    int64_t at = 3 * (int64_t)step->draw_count;
+    int64_t at = 3 * (int64_t)step->draw_places;
     for (int i = 0; i < step->score_count; i++) {
         const XrScore *s = &step->scores[i];
         XrTensor rows = xr_rows(hidden, s->row, s->count);
         XrTensor raw = part(runner, XR_F32, at, s->count);
         XrTensor scaled = part(runner, XR_F32, at + s->count, s->count);
         float temperature = temperature_of(s);
-        xr_logprob(b, &raw, NULL, NULL, NULL, NULL, &rows, head, &runner->targets[i], 1);
+        xr_logprob(b, &raw, NULL, NULL, NULL, NULL, &rows, head, &runner->scored[i], 1);
         if (temperature == 1) {
             b->copy(b, scaled.data, raw.data, xr_nbytes(&raw));
         } else {
-            xr_logprob(b, &scaled, NULL, NULL, NULL, NULL, &rows, head, &runner->targets[i],
+            xr_logprob(b, &scaled, NULL, NULL, NULL, NULL, &rows, head, &runner->scored[i],
                        temperature);
         }
         at += 2 * s->count;
     }
 }
 
+// A step whose lists have been packed.
+typedef struct Launch {
+    XrRunner *runner;
+    XrStep *step;
+    XrLanguageInput in;
+    XrTensor lists[3];
+} Launch;
+
+// All operations of a step.
+static void carry_out(void *context) {
+    Launch *l = context;
+    feed_ids(l->runner);
+    XrTensor hidden = xr_language_forward(l->runner->workspace, &l->in, NULL);
+    draw(l->runner, l->step, &hidden);
+    score(l->runner, l->step, &hidden);
+}
+
+static void carry_out_filled(Launch *l, const XrRequest *request) {
+    XrRunner *runner = l->runner;
+    XrGraphKey key = {.rows = runner->shape.tokens,
+                      .pages = runner->shape.pages,
+                      .suppressed = request->suppress_count,
+                      .batch_invariant = runner->model->backend->batch_invariant};
+    xr_graphs_run(&runner->graphs, runner->model->backend, &key, carry_out, l);
+}
+
 bool xr_runner_launch(XrRunner *runner, XrStep *step, const XrChunk *chunks, int count,
                       XrError *err) {
     XrBackend *b = runner->model->backend;
-    const XrChunk *last = &chunks[count - 1];
-    XrLanguageInput in = {.tokens = last->row + last->count, .caches = runner->caches};
-    XrTensor lists[3];
-    if (!make_room(runner, step, chunks, count, err)) return false;
-    pack_tokens(runner, chunks, count, &in);
-    pack_sequences(runner, chunks, count, lists, &in);
-    if (!pack_pictures(runner, chunks, count, &in, err)) return false;
-    pack_draws(runner, step);
+    runner->shape = shape_of(runner, step, chunks, count);
+    step->draw_places = (int)runner->shape.draws;
+    Launch l = {.runner = runner,
+                .step = step,
+                .in = {.tokens = runner->shape.tokens, .caches = runner->caches}};
+    if (!make_room(runner, step, err)) return false;
+    begin_feeds(runner);
+    pack_tokens(runner, chunks, count, &l.in);
+    pack_sequences(runner, chunks, count, l.lists, &l.in);
+    if (!pack_pictures(runner, chunks, count, &l.in, err)) return false;
+    XrSampleParams *params = pack_draws(runner, step);
     pack_scores(runner, step);
-    send(runner, step);
-    XrTensor hidden = xr_language_forward(runner->workspace, &in, NULL);
-    draw(runner, step, &hidden);
-    score(runner, step, &hidden);
+    pack_seen(runner, step, params);
+    end_feeds(runner);
+    b->send(b, runner->needs.data, &step->in, sizeof(int32_t) * (size_t)runner->pack.used);
+    if (runner->shape.filled)
+        carry_out_filled(&l, &chunks[0].sequence->job->request);
+    else
+        carry_out(&l);
     b->receive(b, &step->out, runner->gives.data, sizeof(int32_t) * (size_t)given(step));
     return true;
 }
 
 void xr_runner_collect(XrRunner *runner, XrStep *step) {
     XrBackend *b = runner->model->backend;
-    int64_t draws = step->draw_count;
+    int64_t draws = step->draw_places;
     b->wait(b, &step->out);
     const int32_t *ids = step->out.host;
     const float *values = step->out.host;
-    for (int i = 0; i < draws; i++) {
+    for (int i = 0; i < step->draw_count; i++) {
         XrDraw *d = &step->draws[i];
         d->id = ids[i];
         d->logprob = values[draws + i];
@@ -488,4 +623,8 @@ void xr_runner_copy_pages(XrRunner *runner, const int32_t *from, const int32_t *
     for (int64_t i = 0; i < runner->model->config.layers; i++) {
         xr_kv_copy_pages(b, &runner->caches[i], &sources, &targets);
     }
+}
+
+const XrGraphs *xr_runner_graphs(const XrRunner *runner) {
+    return &runner->graphs;
 }

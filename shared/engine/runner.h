@@ -7,6 +7,7 @@
 #ifndef XR_ENGINE_RUNNER_H
 #define XR_ENGINE_RUNNER_H
 
+#include "shared/engine/graphs.h"
 #include "shared/engine/scheduler.h"
 #include "shared/engine/step.h"
 #include "shared/model/language.h"
@@ -31,5 +32,8 @@ void xr_runner_collect(XrRunner *runner, XrStep *step);
 
 // Copies page from[i] to page to[i] in every layer; at most max_sequences of them.
 void xr_runner_copy_pages(XrRunner *runner, const int32_t *from, const int32_t *to, int count);
+
+// Of its decode steps.
+const XrGraphs *xr_runner_graphs(const XrRunner *runner);
 
 #endif

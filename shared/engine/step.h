@@ -30,6 +30,7 @@ typedef struct XrScore {
 typedef struct XrStep {
     XrDraw *draws;
     int draw_count, draw_capacity;
+    int draw_places; // that it was launched with, those for nobody behind the others
     XrScore *scores;
     int score_count, score_capacity;
     XrPinned in, out; // what is sent, and what comes back

@@ -50,6 +50,19 @@ struct XrBackend {
     void (*send)(XrBackend *b, void *to, XrPinned *from, size_t bytes);
     void (*receive)(XrBackend *b, XrPinned *to, const void *from, size_t bytes);
     void (*wait)(XrBackend *b, XrPinned *pinned);
+    // Graphs, NULL where the backend has none: operations, `zero` and `copy` between graph_begin
+    // and graph_end are recorded instead of being carried out, and each graph_launch carries them
+    // out, in the order of all other operations, with the addresses and numbers of the recording
+    // and on what lies there by then. In between nothing may be allocated, freed, uploaded,
+    // downloaded, pinned or waited for; so operations of the same types and shapes must have been
+    // carried out before, and have found their scratch memory. graph_begin returns false where
+    // nothing can be recorded now, graph_end NULL where there is no memory for the graph, and
+    // graph_launch false, having done nothing, where scratch memory has moved since. graph_free
+    // waits for launches.
+    bool (*graph_begin)(XrBackend *b);
+    void *(*graph_end)(XrBackend *b);
+    bool (*graph_launch)(XrBackend *b, void *graph);
+    void (*graph_free)(XrBackend *b, void *graph);
     int64_t waits; // so often has the host waited for results: download, wait, synchronize
     // Whether operations may return before they are done, so that it pays to ask for the next ones
     // before the results of the last have been looked at.
