@@ -196,6 +196,7 @@ static void the_environment_turns_it_on(void **state) {
     XrBackend *b = xr_cuda_create(0, XR_F32, 1, &err);
     assert_non_null(b);
     assert_ptr_not_equal(b->ops, right);
+    assert_false(b->graph_begin(b)); // every operation is carried out by itself
     xr_backend_free(b);
     const char *const bad[] = {"yes", "0", "-1", "1x", "nan"};
     for (size_t i = 0; i < XR_COUNT(bad); i++) {

@@ -498,6 +498,7 @@ static void captures_forbid_waiting_and_memory(void **state) {
                      cudaErrorIllegalState);
     assert_int_equal(cudaEventRecord(event, stream), cudaSuccess);
     assert_int_equal(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    cudaGraphDestroy(graph);
     assert_int_equal(cudaEventSynchronize(event), cudaErrorCapturedEvent);
     assert_int_equal(cudaEventRecord(event, stream), cudaSuccess);
     assert_int_equal(cudaEventSynchronize(event), cudaSuccess);
