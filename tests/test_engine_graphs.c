@@ -162,6 +162,7 @@ static void compare(XrResponse **a, XrResponse **b, int count, const Schedule *s
     char what[96];
     snprintf(what, sizeof what, "%s, %s", s->name, MODES[mode]);
     for (int i = 0; i < count; i++) {
+        assert_true(a[i] && b[i]);
         xr_assert_same_response(a[i], b[i], what);
         for (int k = 0; k < a[i]->count; k++) {
             const XrSample *one = a[i]->samples[k].forced_exit;
@@ -184,7 +185,7 @@ static void bits(void **state) {
     bool alike = b.begin && !b.backend->batch_invariant;
     for (int i = 0; i < row->schedules; i++) {
         const Schedule *s = &SCHEDULES[i];
-        XrResponse *want[MOST], *got[MOST];
+        XrResponse *want[MOST] = {0}, *got[MOST] = {0};
         XrEngineStats first = run(&b, s, alike ? FILLED : PLAIN, want);
         assert_int_equal(first.graphs + first.replays, 0);
         for (Mode mode = b.begin ? GRAPHS : FILLED; mode <= (b.begin ? GRAPHS : FILLED); mode++) {
