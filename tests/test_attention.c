@@ -561,6 +561,7 @@ static void same_bits_on_a_gpu(void **state) {
         }
         XrBackend *b = other->instance(0);
         const int64_t some[] = {2, 9, 64, 1000, 0}, single[] = {1, 0}, large[] = {100, 0};
+        const int64_t tiles[] = {16, 0}; // more of keys than blocks, on few multiprocessors
         for (XrDType dtype = XR_F32; dtype <= XR_BF16; dtype++) {
             if (other->checked) { // minutes otherwise
                 const int64_t few[] = {9, 70, 0};
@@ -572,6 +573,7 @@ static void same_bits_on_a_gpu(void **state) {
             same_bits(b, dtype, (XrHeads){2, 1, 16, 0.3f, true}, 135, single);
             same_bits(b, dtype, (XrHeads){8, 8, 8, 0.3f, true}, 70, single);
             same_bits(b, dtype, (XrHeads){2, 1, 128, 0.3f, true}, 200, large);
+            same_bits(b, dtype, (XrHeads){4, 4, 8, 0.3f, true}, 300, tiles);
         }
     }
 }
