@@ -237,10 +237,10 @@ XR_INLINE void finish_whole(const XrProductBlock *b, int64_t row, int64_t column
 
 enum { LINE = 16 }; // floats of a line of the cache
 
-// Has y of a tile brought into the cache while the tile is summed.
+// Has y of a complete tile brought into the cache while the tile is summed.
 XR_INLINE void fetch_tile(const XrProductBlock *b, int64_t row, int64_t column) {
-    XR_UNROLL for (int r = 0; r < ROWS; r++) {
-        const float *y = b->y + XR_MIN(row + r, b->rows - 1) * b->y_stride + column;
+    const float *y = b->y + row * b->y_stride + column;
+    XR_UNROLL for (int r = 0; r < ROWS; r++, y += b->y_stride) {
         XR_UNROLL for (int c = 0; c < COLUMNS; c += LINE) __builtin_prefetch(y + c);
         __builtin_prefetch(y + COLUMNS - 1); // y need not begin a line
     }
@@ -269,11 +269,12 @@ static void multiply_part(const XrProductBlock *b, int part, int merges, bool co
         for (int64_t row = 0; row < b->rows; row += ROWS) {
             Tile t = {left, right, waiting, merges};
             Vec acc[ROWS][VECTORS];
-            if (complete) fetch_tile(b, row, column);
+            bool whole = row + ROWS <= b->rows && column + COLUMNS <= b->columns;
+            if (complete && whole) fetch_tile(b, row, column);
             sum_tile(acc, &t, b->steps);
             if (!complete) {
                 store_whole(waiting + (ptrdiff_t)merges * TILE, COLUMNS, acc);
-            } else if (row + ROWS <= b->rows && column + COLUMNS <= b->columns) {
+            } else if (whole) {
                 finish_whole(b, row, column, acc);
             } else {
                 float sums[TILE];
