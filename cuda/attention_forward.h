@@ -83,34 +83,38 @@ XR_DEVICE void xr_join_tile(float &top, float &sum, float tile_top, float tile_s
     top = next;
 }
 
-// The rows of a warp's blocks of 16 within the rows of a sequence, and how many keys they see.
-template <int BLOCKS> struct XrWarpRows {
-    int first;            // the warp's first row
-    int limit[BLOCKS][2]; // keys that rows g and g+8 of each block see; 0: there is no such row
-    int most, least;      // keys that any row sees; that every row sees
-};
+// The rows of a warp's blocks of 16 within the rows of a sequence.
+typedef struct XrWarpRows {
+    int first;          // the warp's first row
+    int rows, group;    // of the sequence
+    int before, length; // keys that the first query sees; that the sequence has
+    bool causal;
+    int least; // keys that every row of the warp sees
+} XrWarpRows;
 
-// `before`: keys that the first query sees.
+// Keys that a row sees; 0: there is no such row.
+XR_DEVICE int xr_keys_seen(const XrWarpRows &w, int row) {
+    return row >= w.rows ? 0 : (w.causal ? w.before + row / w.group : w.length);
+}
+
 template <int BLOCKS>
-XR_DEVICE XrWarpRows<BLOCKS> xr_warp_rows(int first, int rows, int group, int before, int length,
-                                          bool causal) {
-    XrWarpRows<BLOCKS> w;
-    w.first = first;
-#pragma unroll
-    for (int i = 0; i < 2 * BLOCKS; i++) {
-        const int row = first + 8 * i + (int)threadIdx.x % 32 / 4;
-        w.limit[i / 2][i % 2] = row >= rows ? 0 : (causal ? before + row / group : length);
-    }
-    const int last = min(rows, first + 16 * BLOCKS) - 1;
-    w.most = first >= rows ? 0 : (causal ? before + last / group : length);
-    w.least = first + 16 * BLOCKS > rows ? 0 : (causal ? before + first / group : length);
+XR_DEVICE XrWarpRows xr_warp_rows(int first, int rows, int group, int before, int length,
+                                  bool causal) {
+    XrWarpRows w = {first, rows, group, before, length, causal, 0};
+    if (first + 16 * BLOCKS <= rows) w.least = xr_keys_seen(w, first);
     return w;
 }
 
-// Scores of keys that a row does not see become -infinity.
+// Scores of keys that a row does not see become -infinity. What each row sees is found here, where
+// a tile has such keys: kept from tile to tile it would take registers that sums need.
 template <int BLOCKS, int N>
-XR_DEVICE void xr_mask_tile(float (&s)[BLOCKS][N][4], const XrWarpRows<BLOCKS> &w, int first_key) {
+XR_DEVICE void xr_mask_tile(float (&s)[BLOCKS][N][4], const XrWarpRows &w, int first_key) {
     if (first_key + 8 * N <= w.least) return;
+    int limit[BLOCKS][2]; // of rows g and g+8 of each block
+#pragma unroll
+    for (int i = 0; i < 2 * BLOCKS; i++) {
+        limit[i / 2][i % 2] = xr_keys_seen(w, w.first + 8 * i + (int)threadIdx.x % 32 / 4);
+    }
 #pragma unroll
     for (int b = 0; b < BLOCKS; b++) {
 #pragma unroll
@@ -118,7 +122,7 @@ XR_DEVICE void xr_mask_tile(float (&s)[BLOCKS][N][4], const XrWarpRows<BLOCKS> &
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 const int key = first_key + xr_tile_row(n, (int)threadIdx.x % 4, i % 2);
-                if (key >= w.limit[b][i / 2]) s[b][n][i] = -INFINITY;
+                if (key >= limit[b][i / 2]) s[b][n][i] = -INFINITY;
             }
         }
     }
@@ -159,12 +163,12 @@ XR_DEVICE void xr_store_rows(const XrAttend<T> &a, const float (&value)[BLOCKS][
             if (row >= work.tokens * a.group) continue;
             const int64_t token = work.first + row / a.group;
             const int query_head = head * a.group + row % a.group;
-            const float sum = state.sum[b][half];
+            const float sum = state.sum[b][half], share = 1.0f / sum;
             T *out = a.out.data + token * a.out.stride + (int64_t)query_head * a.dim;
 #pragma unroll
             for (int n = 0; n < 4 * C; n++) {
-                xr_store_pair(out, 8 * n + 2 * t, a.dim, value[b][n][2 * half] / sum,
-                              value[b][n][2 * half + 1] / sum, a.wide_out);
+                xr_store_pair(out, 8 * n + 2 * t, a.dim, value[b][n][2 * half] * share,
+                              value[b][n][2 * half + 1] * share, a.wide_out);
             }
             if (a.lse && t == 0) {
                 a.lse[token * a.heads + query_head] = state.top[b][half] * a.scale + logf(sum);
@@ -177,7 +181,7 @@ XR_DEVICE void xr_store_rows(const XrAttend<T> &a, const float (&value)[BLOCKS][
 // without those before.
 template <typename T, int C, int BLOCKS, int KEYS>
 XR_DEVICE void xr_add_tile(const XrAttend<T> &a, float (&value)[BLOCKS][4 * C][4],
-                           XrSoftmax<BLOCKS> &state, const XrWarpRows<BLOCKS> &w,
+                           XrSoftmax<BLOCKS> &state, const XrWarpRows &w,
                            float (&s)[BLOCKS][KEYS / 8][4], const T *values, int tile, bool alone) {
     xr_mask_tile(s, w, tile * KEYS);
     XrSoftmax<BLOCKS> found;
@@ -254,7 +258,7 @@ xr_attend(XrAttend<T> a, Keys source) {
     xr_copy_commit();
 
     const int warp_row = (int)threadIdx.x / 32 * 16 * BLOCKS;
-    const XrWarpRows<BLOCKS> w =
+    const XrWarpRows w =
         xr_warp_rows<BLOCKS>(first_row + warp_row, rows, a.group, before, view.length, a.causal);
     XrSoftmax<BLOCKS> state;
 #pragma unroll
@@ -269,9 +273,8 @@ xr_attend(XrAttend<T> a, Keys source) {
         xr_tile_fill<T, C, KEYS, THREADS>(value_tile, view.values, tile * KEYS, seen, a.dim,
                                           a.wide_keys);
         xr_copy_commit();
-        const bool sees = tile * KEYS < w.most;
         float s[BLOCKS][KEYS / 8][4];
-        if (sees) xr_scores<C, BLOCKS, KEYS>(s, q_tile, warp_row, key_tile);
+        xr_scores<C, BLOCKS, KEYS>(s, q_tile, warp_row, key_tile);
         xr_copy_wait<0>();
         __syncthreads(); // the values are there, and all have read the keys
         if (tile + 1 < end) {
@@ -279,11 +282,9 @@ xr_attend(XrAttend<T> a, Keys source) {
                                               a.wide_keys);
         }
         xr_copy_commit();
-        if (sees) {
-            xr_add_tile<T, C, BLOCKS, KEYS>(a, value, state, w, s, value_tile, tile, parts);
-            if constexpr (WARPS == 1) {
-                if (parts) xr_store_part<T, C>(a, value[0], state, tile);
-            }
+        xr_add_tile<T, C, BLOCKS, KEYS>(a, value, state, w, s, value_tile, tile, parts);
+        if constexpr (WARPS == 1) {
+            if (parts) xr_store_part<T, C>(a, value[0], state, tile);
         }
     }
     if (!parts) xr_store_rows<T, C, BLOCKS>(a, value, state, work, head, first_row + warp_row);

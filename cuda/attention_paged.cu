@@ -65,7 +65,7 @@ join_parts(XrAttend<T> a, const int32_t *lengths) {
     }
     const int query_head = head * a.group + row % a.group;
     T *out = a.out.data + (work.first + row / a.group) * a.out.stride;
-    if (d < a.dim) xr_assign(out[(int64_t)query_head * a.dim + d], value / sum);
+    if (d < a.dim) xr_assign(out[(int64_t)query_head * a.dim + d], value * (1.0f / sum));
 }
 
 // Spreads the keys over blocks; `items` is the number of blocks without that.

@@ -114,6 +114,7 @@ XR_DEVICE void xr_tile_fill(T *tile, const Rows &from, int begin, int end, int d
         }
         return;
     }
+#pragma unroll 1
     for (int i = (int)threadIdx.x; i < ROWS * chunks; i += THREADS) {
         const int row = i / chunks, d = i % chunks * N;
         const bool there = begin + row < end;
@@ -150,7 +151,7 @@ XR_DEVICE void xr_scores(float (&s)[BLOCKS][KEYS / 8][4], const XrBf16 *left, in
 #pragma unroll
         for (int n = 0; n < KEYS / 8; n++) s[b][n][0] = s[b][n][1] = s[b][n][2] = s[b][n][3] = 0;
     }
-#pragma unroll
+#pragma unroll 1 // unrolled, operands of several slices would take registers at once
     for (int c = 0; c < C; c++) {
         uint32_t a[BLOCKS][2][4];
 #pragma unroll
