@@ -11,6 +11,13 @@
 #include "shared/train/sft.h"
 #include "shared/train/sft_data.h"
 
+#if defined XR_CUDA_EMULATION && defined XR_TEST_MODELS_ON_CUDA
+#define XR_TEST_FAULTS
+#include "emulation.h"
+#include "tests/support/faults.h"
+#endif
+
+#include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -49,9 +56,9 @@ static char *out_folder(const char *name) {
     return xr_path_join(xr_test_scratch(), unique);
 }
 
-// Runs with the case's settings and then `more` (ends with NULL); returns the run's folder.
-static char *run(const Case *c, const char *const *more, const char *backend) {
-    char *out = out_folder(c->name);
+// Runs with the case's settings and then `more` (ends with NULL) in that folder, which it returns.
+static char *run_in(char *out, const Case *c, const char *const *more, const char *backend,
+                    bool resume) {
     XrBuffer output = {0}, model = {0}, data = {0};
     xr_buffer_format(&output, "output_dir=%s", out);
     xr_buffer_format(&model, "model_name_or_path=%s",
@@ -76,7 +83,7 @@ static char *run(const Case *c, const char *const *more, const char *backend) {
     XrRunConfig config = xr_test_config(XR_RUN_SFT, all);
     XrBackend *b = xr_test_backend(backend);
     XrComm *comm = xr_comm_single();
-    XrSftOptions options = {&config, b, comm, false};
+    XrSftOptions options = {&config, b, comm, resume};
     XrError err = {0};
     if (!xr_sft_run(&options, &err)) fail_msg("%s", err.message);
     xr_comm_free(comm);
@@ -86,6 +93,10 @@ static char *run(const Case *c, const char *const *more, const char *backend) {
     xr_buffer_free(&model);
     xr_buffer_free(&data);
     return out;
+}
+
+static char *run(const Case *c, const char *const *more, const char *backend) {
+    return run_in(out_folder(c->name), c, more, backend, false);
 }
 
 static void assert_near(const char *what, int step, double actual, double expected) {
@@ -124,7 +135,7 @@ static void five_steps(void **state) {
     check_five_steps(*state, "2");
 }
 
-#ifdef XR_CUDA_EMULATION
+#ifdef XR_TEST_FAULTS
 // An emulated GPU takes ten seconds for five steps: the first ones beside the CPU's, which are
 // PyTorch's as far as the test above sees.
 static void five_steps_on_cuda(void **state) {
@@ -141,6 +152,46 @@ static void five_steps_on_cuda(void **state) {
     if (c->weights) xr_test_close_weights(folder, cpu, TOLERANCE);
     free(folder);
     free(cpu);
+}
+
+// ---- a GPU that fails in the midst of a run ----
+
+static const char *const THREE_STEPS[] = {"per_device_train_batch_size=1",
+                                          "gradient_accumulation_steps=1", "max_steps=3",
+                                          "save_steps=1", NULL};
+enum { LAUNCHES = 220 }; // until it fails: in the second step
+
+static char *failing;
+
+static void memory_fails(void) {
+    xr_emulation_fail("launch", LAUNCHES, cudaErrorECCUncorrectable);
+    run_in(failing, &CASES[0], THREE_STEPS, "cuda", false);
+}
+
+static int is_left_over(const char *path, const struct stat *info, int flag, struct FTW *where) {
+    if (strstr(path, ".tmp-")) fail_msg("%s is left", path);
+    return 0;
+}
+
+// The message says what to do, nothing half-written is left, and the run goes on from its last
+// checkpoint to the bits that it would have come to.
+static void goes_on_after_a_fault(void **state) {
+    static const char *const files[] = {"model/model.safetensors", NULL};
+    failing = out_folder("failing");
+    xr_test_finds(memory_fails, "uncorrectable ECC error): what was computed is not trusted; reset "
+                                "the GPU (nvidia-smi -r) or use another, and resume");
+    nftw(failing, is_left_over, 8, FTW_PHYS);
+    char *checkpoint = xr_path_join(failing, "checkpoint-1"),
+         *summary = xr_path_join(failing, "summary.json");
+    assert_true(xr_path_exists(checkpoint));
+    assert_false(xr_path_exists(summary));
+    run_in(failing, &CASES[0], THREE_STEPS, "cuda", true);
+    char *whole = run(&CASES[0], THREE_STEPS, "cuda");
+    xr_test_same_runs(whole, failing, files);
+    free(checkpoint);
+    free(summary);
+    free(failing);
+    free(whole);
 }
 #elif defined XR_TEST_MODELS_ON_CUDA
 static void five_steps_on_cuda(void **state) {
@@ -369,6 +420,9 @@ int main(int argc, char **argv) {
 #ifdef XR_TEST_MODELS_ON_CUDA
         ROW("five_steps/text/cuda", five_steps_on_cuda, 0),
         ROW("five_steps/vision/cuda", five_steps_on_cuda, 2),
+#ifdef XR_TEST_FAULTS
+        ROW("goes_on_after_a_fault/cuda", goes_on_after_a_fault, 0),
+#endif
 #endif
         ROW("ids_and_targets/text", ids_and_targets, 0),
         ROW("ids_and_targets/pictures", ids_and_targets, 1),
