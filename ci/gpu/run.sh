@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Tests and times the CUDA backend on this machine (docs/gpu-runs.md); everything goes to results.txt too.
-# usage: ./run.sh [PART...]     parts: cpu tests ptx bench pytorch sanitizer; all of them without any
+# usage: ./run.sh [PART...]     parts: cpu tests ptx bench pytorch sanitizer demo; all of them without any
 # Exit status: 0 all passed, 1 something failed, 2 a wrong part, 3 there is no GPU or the programs do not start.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 3
 here=$PWD
-parts=(cpu tests ptx bench pytorch sanitizer)
+parts=(cpu tests ptx bench pytorch sanitizer demo)
 for part in "$@"; do
     [[ " ${parts[*]} " == *" $part "* ]] || { echo "run.sh: no part $part; there are: ${parts[*]}" >&2; exit 2; }
 done
@@ -164,6 +164,17 @@ run_parts() {
     if asked sanitizer; then
         section "compute-sanitizer on small shapes"
         run_sanitizer
+    fi
+    if asked demo; then
+        section "the whole recipe on the tiny world"
+        rm -rf "$here/demo"
+        if "$started/xreasoner" demo --device cuda --out "$here/demo" 2>"$started/demo.log"; then
+            echo "passed  demo"
+        else
+            echo "FAILED  demo"
+            tail -n 20 "$started/demo.log"
+            failures=$((failures + 1))
+        fi
     fi
     section "outcome"
     if [ $failures -gt 0 ]; then
