@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-static const XrShape SHAPES[] = {XR_SHAPE(0, 16),  XR_SHAPE(1, 1),    XR_SHAPE(1, 31),
-                                 XR_SHAPE(3, 32),  XR_SHAPE(7, 33),   XR_SHAPE(33, 127),
-                                 XR_SHAPE(2, 129), XR_SHAPE(1, 5000), {0}};
+static const XrShape SHAPES[] = {
+    XR_SHAPE(0, 16),   XR_SHAPE(1, 1),   XR_SHAPE(1, 31),   XR_SHAPE(3, 32),    XR_SHAPE(7, 33),
+    XR_SHAPE(33, 127), XR_SHAPE(2, 129), XR_SHAPE(1, 5000), XR_SHAPE(2, 18944), {0}};
 
 static const XrGoldenRow SWIGLU_GOLDEN[] = {XR_GOLDEN("swiglu/1x7", 1, 7),
                                             XR_GOLDEN("swiglu/3x64", 3, 64),

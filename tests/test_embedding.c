@@ -4,13 +4,9 @@
 
 // ---- embedding: shape [T, vocabulary, D] ----
 
-static const XrShape SHAPES[] = {XR_SHAPE(0, 7, 16),
-                                 XR_SHAPE(1, 1, 1),
-                                 XR_SHAPE(31, 5, 32),
-                                 XR_SHAPE(33, 101, 33),
-                                 XR_SHAPE(129, 9, 127),
-                                 XR_SHAPE(8, 1009, 129),
-                                 {0}};
+static const XrShape SHAPES[] = {
+    XR_SHAPE(0, 7, 16),    XR_SHAPE(1, 1, 1),      XR_SHAPE(31, 5, 32),   XR_SHAPE(33, 101, 33),
+    XR_SHAPE(129, 9, 127), XR_SHAPE(8, 1009, 129), XR_SHAPE(3, 11, 3584), {0}};
 
 // Ids with repetitions; every fifth is negative.
 static void set_ids(XrArg *ids, int64_t vocabulary) {

@@ -4,9 +4,9 @@
 
 #include <math.h>
 
-static const XrShape SHAPES[] = {XR_SHAPE(0, 64),   XR_SHAPE(1, 1),    XR_SHAPE(1, 127),
-                                 XR_SHAPE(2, 31),   XR_SHAPE(3, 32),   XR_SHAPE(33, 33),
-                                 XR_SHAPE(33, 129), XR_SHAPE(5, 1280), {0}};
+static const XrShape SHAPES[] = {
+    XR_SHAPE(0, 64),  XR_SHAPE(1, 1),    XR_SHAPE(1, 127),  XR_SHAPE(2, 31),   XR_SHAPE(3, 32),
+    XR_SHAPE(33, 33), XR_SHAPE(33, 129), XR_SHAPE(5, 1280), XR_SHAPE(2, 3584), {0}};
 
 static int64_t rows_of(const XrOpRun *run) {
     return run->shape->n[0];

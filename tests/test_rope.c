@@ -108,10 +108,11 @@ static void table_is_golden(void **state) {
 
 // ---- rope: shape [T, heads, head_dim, inverse] ----
 
-static const XrShape SHAPES[] = {
-    XR_SHAPE(0, 2, 16, 0),  XR_SHAPE(1, 1, 2, 0),    XR_SHAPE(1, 2, 16, 1),
-    XR_SHAPE(31, 3, 64, 0), XR_SHAPE(32, 1, 80, 1),  XR_SHAPE(33, 2, 128, 0),
-    XR_SHAPE(7, 5, 6, 0),   XR_SHAPE(129, 1, 34, 1), {0}};
+static const XrShape SHAPES[] = {XR_SHAPE(0, 2, 16, 0),   XR_SHAPE(1, 1, 2, 0),
+                                 XR_SHAPE(1, 2, 16, 1),   XR_SHAPE(31, 3, 64, 0),
+                                 XR_SHAPE(32, 1, 80, 1),  XR_SHAPE(33, 2, 128, 0),
+                                 XR_SHAPE(7, 5, 6, 0),    XR_SHAPE(129, 1, 34, 1),
+                                 XR_SHAPE(3, 28, 128, 0), {0}};
 
 static const XrGoldenRow GOLDEN[] = {XR_GOLDEN("rope_mrope/16", 9, 3, 16, 0),
                                      XR_GOLDEN("rope_mrope/32", 9, 3, 32, 0),
