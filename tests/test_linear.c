@@ -11,12 +11,24 @@
 // [T, N, K]: around the tiles of few rows by 3 or 4 columns and of 6 or 12 rows by 8 to 32 columns,
 // blocks of 12 and 64 columns and 192 rows, groups of 2,048 rows, and chunks of what is summed over
 // (1,024 of K; 256 of N or T in a gradient).
-static const XrShape SHAPES[] = {
-    XR_SHAPE(0, 5, 7),      XR_SHAPE(1, 1, 1),      XR_SHAPE(1, 129, 127),
-    XR_SHAPE(2, 3, 1025),   XR_SHAPE(5, 31, 33),    XR_SHAPE(12, 33, 32),
-    XR_SHAPE(13, 65, 31),   XR_SHAPE(33, 129, 129), XR_SHAPE(127, 7, 96),
-    XR_SHAPE(193, 66, 130), XR_SHAPE(14, 64, 2051), XR_SHAPE(2051, 3, 5),
-    XR_SHAPE(3, 2051, 5),   XR_SHAPE(33, 3, 1),     {0}};
+static const XrShape SHAPES[] = {XR_SHAPE(0, 5, 7),
+                                 XR_SHAPE(1, 1, 1),
+                                 XR_SHAPE(1, 129, 127),
+                                 XR_SHAPE(2, 3, 1025),
+                                 XR_SHAPE(5, 31, 33),
+                                 XR_SHAPE(12, 33, 32),
+                                 XR_SHAPE(13, 65, 31),
+                                 XR_SHAPE(33, 129, 129),
+                                 XR_SHAPE(127, 7, 96),
+                                 XR_SHAPE(193, 66, 130),
+                                 XR_SHAPE(14, 64, 2051),
+                                 XR_SHAPE(2051, 3, 5),
+                                 XR_SHAPE(3, 2051, 5),
+                                 XR_SHAPE(33, 3, 1),
+#ifndef XR_CUDA_EMULATION                               // where it takes half a minute
+                                 XR_SHAPE(2, 9, 18944), // the 7B model's inner width
+#endif
+                                 {0}};
 
 // A block of each kind in one and in several steps along K.
 static const XrShape CHECKED[] = {
