@@ -6,12 +6,11 @@
 #include "shared/base/memory.h"
 
 enum {
-    MOST_ROWS = 2048,   // that are packed at a time: 8 MiB
-    BLOCK_ROWS = 192,   // of a part or chain, 96 or 192 KiB, stay in the second-level cache, ...
-    BLOCK_COLUMNS = 64, // with those of as many columns, 32 or 64 KiB, and partial sums
-    BETWEEN_STRIPS =
-        16,          // floats, so that strips do not share sets of a cache; packing writes there
-    LEAST_ROWS = 96, // of a task, so that packing its columns costs little beside using them
+    MOST_ROWS = 2048,    // that are packed at a time: 8 MiB
+    BLOCK_ROWS = 192,    // of a part or chain, 96 or 192 KiB, stay in the second-level cache, ...
+    BLOCK_COLUMNS = 64,  // with those of as many columns, 32 or 64 KiB, and partial sums
+    BETWEEN_STRIPS = 16, // floats: strips do not share sets of a cache; packing writes there
+    LEAST_ROWS = 96,     // of a task, so that packing its columns costs little beside using them
 };
 
 // One group of rows and one chunk of the depth.

@@ -118,12 +118,10 @@ bool xr_rows_open(XrRows *out, const char *path, XrError *err) {
     const unsigned char *text = out->file.data;
     size_t bytes = out->file.bytes, at = xr_utf8_mark((const char *)text, bytes);
     while (at < bytes && is_space(text[at])) at++;
-    bool ok = is_text(out, err);
-    if (!ok) {
-        xr_rows_close(out);
-        return false;
-    }
-    if (at == bytes)
+    bool ok = true;
+    if (!is_text(out, err))
+        ok = false;
+    else if (at == bytes)
         ok = xr_fail(err, XR_ERR_INPUT, "%s: the file holds no rows", path);
     else if (text[at] == '[' && !memchr(text + at, '\n', bytes - at))
         ok = find_elements(out, at, err);

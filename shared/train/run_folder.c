@@ -172,18 +172,16 @@ static bool has_begun(const XrRunFolder *f, const char *config_path) {
         free(path);
         if (any) return true;
     }
-    char *checkpoint = xr_checkpoint_newest(f->path);
-    free(checkpoint);
     XrJson old;
-    if (checkpoint || !xr_json_read_file(&old, config_path, &XR_JSON_SMALL, NULL)) return true;
+    if (f->checkpoint || !xr_json_read_file(&old, config_path, &XR_JSON_SMALL, NULL)) return true;
     bool ours = cJSON_GetObjectItemCaseSensitive(old.root, "output_dir") != NULL;
     xr_json_free(&old);
     return !ours;
 }
 
-static bool start_new(XrRunFolder *f, const char *config_path, const XrRunConfig *config,
-                      XrError *err) {
-    if (holds(f->path, "config.json") && has_begun(f, config_path)) {
+static bool start_new(const XrRunFolder *f, bool begun, const char *config_path,
+                      const XrRunConfig *config, XrError *err) {
+    if (begun) {
         return xr_fail(err, XR_ERR_INPUT,
                        "%s: holds a run already; --resume continues it, or choose another "
                        "output_dir",
@@ -212,10 +210,17 @@ bool xr_run_folder_open(XrRunFolder *out, const XrRunConfig *config, bool resume
     out->path = xr_strdup(config->output_dir);
     char *config_path = xr_path_join(out->path, "config.json");
     bool ok = lock_folder(out, err);
-    if (ok) remove_leftovers(out->path);
-    ok = ok && (resume && has_begun(out, config_path) ? same_config(config_path, config, err)
-                                                      : start_new(out, config_path, config, err));
-    if (ok && resume) out->checkpoint = xr_checkpoint_newest(out->path);
+    if (ok) {
+        remove_leftovers(out->path);
+        out->checkpoint = xr_checkpoint_newest(out->path);
+        bool begun = holds(out->path, "config.json") && has_begun(out, config_path);
+        ok = begun && resume ? same_config(config_path, config, err)
+                             : start_new(out, begun, config_path, config, err);
+        if (!begun) { // without a config.json, what looks like a checkpoint is somebody else's
+            free(out->checkpoint);
+            out->checkpoint = NULL;
+        }
+    }
     free(config_path);
     if (!ok) xr_run_folder_close(out);
     return ok;
