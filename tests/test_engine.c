@@ -1,79 +1,18 @@
 // The generation engine against golden continuations, and against itself: what is sampled for a
 // request must be the same bits however it is scheduled.
-#include "tests/support/models.h"
+#include "tests/support/engine.h"
 #include "tests/support/samples.h"
 #include "tests/support/test.h"
 
 #include "shared/base/memory.h"
 #include "shared/base/rng.h"
-#include "shared/engine/engine.h"
 #include "shared/model/vision.h"
 #include "shared/tensor/ops.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { MOST = 24 };
-
-// A model with its tokenizer, and requests for it.
-typedef struct Bench {
-    XrBackend *backend;
-    XrModel *model;
-    XrTokenizer *tokenizer;
-    XrGoldenRequest golden[MOST];
-    XrRequest requests[MOST];
-    int count;
-} Bench;
-
-static void must(bool ok, const XrError *err) {
-    if (!ok) fail_msg("%s", err->message);
-}
-
-static void open_bench(Bench *bench, const char *model, int threads) {
-    XrError err;
-    char name[96];
-    *bench = (Bench){.backend = xr_cpu_create(threads)};
-    snprintf(name, sizeof name, "%s.any", model);
-    bench->model = xr_golden_model(bench->backend, name);
-    bench->tokenizer = xr_tokenizer_load(bench->model->folder, &err);
-    must(bench->tokenizer != NULL, &err);
-}
-
-static void close_bench(Bench *bench) {
-    for (int i = 0; i < bench->count; i++) xr_golden_request_free(&bench->golden[i]);
-    xr_tokenizer_free(bench->tokenizer);
-    xr_model_close(bench->model);
-    xr_backend_free(bench->backend);
-}
-
-// Adds a golden request; greedy, 16 tokens, no stops.
-static XrRequest *add_request(Bench *bench, const char *name) {
-    int i = bench->count++;
-    XrGoldenRequest *g = &bench->golden[i];
-    *g = xr_golden_request(name);
-    XrRequest *r = &bench->requests[i];
-    *r = xr_request_default();
-    r->id = (uint64_t)i + 1;
-    r->prompt = g->ids;
-    r->prompt_count = g->count;
-    r->pixels = g->pixels;
-    r->grids = g->grids;
-    r->picture_count = g->grid_count;
-    r->max_new_tokens = 16;
-    return r;
-}
-
-static XrEngine *make_engine(const Bench *bench, int sequences, int64_t tokens, int64_t pages) {
-    XrEngine *engine;
-    XrError err;
-    XrEngineConfig config = {
-        .max_sequences = sequences,
-        .max_batch_tokens = tokens,
-        .cache_bytes = (size_t)pages * xr_engine_page_bytes(bench->model),
-    };
-    must(xr_engine_create(&engine, bench->model, bench->tokenizer, &config, &err), &err);
-    return engine;
-}
+enum { MOST = XR_FIXTURE_REQUESTS };
 
 // ---- golden continuations -----------------------------------------------------------------------
 
@@ -105,23 +44,21 @@ static void golden_continuations(void **state) {
     const char *const *names = xr_golden_request_names(&count);
     assert_true(count >= 17);
     for (int i = 0; i < count; i++) {
-        Bench bench;
-        char model[64];
-        snprintf(model, sizeof model, "%.*s", (int)strcspn(names[i], "."), names[i]);
-        open_bench(&bench, model, 2);
-        add_request(&bench, names[i]);
-        XrRequest *penalised = add_request(&bench, names[i]);
+        XrEngineFixture f;
+        xr_fixture_open(&f, names[i], "2");
+        xr_fixture_add(&f, names[i]);
+        XrRequest *penalised = xr_fixture_add(&f, names[i]);
         penalised->sampling.repetition_penalty = 1.05f;
-        XrEngine *engine = make_engine(&bench, 4, 64, 64);
+        XrEngine *engine = xr_fixture_engine(&f, 4, 64, 64);
         XrResponse *responses[2];
         XrError err;
-        must(xr_engine_generate(engine, bench.requests, 2, responses, &err), &err);
-        check_continuation(responses[0], &bench.golden[0].golden, "greedy", names[i]);
-        check_continuation(responses[1], &bench.golden[0].golden, "greedy_penalty", names[i]);
+        xr_must(xr_engine_generate(engine, f.requests, 2, responses, &err), &err);
+        check_continuation(responses[0], &f.golden[0].golden, "greedy", names[i]);
+        check_continuation(responses[1], &f.golden[0].golden, "greedy_penalty", names[i]);
         xr_response_free(responses[0]);
         xr_response_free(responses[1]);
         xr_engine_free(engine);
-        close_bench(&bench);
+        xr_fixture_close(&f);
     }
 }
 
@@ -131,11 +68,11 @@ static void golden_continuations(void **state) {
 static const char *const STOPS[] = {"the ", "\n\n", "e"};
 
 // Requests of all kinds: pictures or none, greedy or sampled, penalties, several samples, budgets.
-static void fill(Bench *bench, const char *const *names, int name_count, int count) {
+static void fill(XrEngineFixture *f, const char *const *names, int name_count, int count) {
     static const int32_t stop_ids[] = {362, 360, 31, 59, 65, 104, 129, 146, 230, 248, 251, 289};
     static const int32_t suppress[] = {360, 361, 17};
     for (int i = 0; i < count; i++) {
-        XrRequest *r = add_request(bench, names[i % name_count]);
+        XrRequest *r = xr_fixture_add(f, names[i % name_count]);
         r->sampling = (XrSampling){.temperature = i % 4 == 3 ? 0 : 0.7f + 0.1f * (float)(i % 5),
                                    .top_k = i % 3 == 1 ? 20 : 0,
                                    .top_p = i % 3 == 2 ? 0.9f : 1,
@@ -156,7 +93,8 @@ static void fill(Bench *bench, const char *const *names, int name_count, int cou
 
 typedef struct Schedule {
     const char *name;
-    int threads, sequences;
+    const char *backend;
+    int sequences;
     int64_t tokens, pages;
     bool reversed;
     bool preempts;
@@ -165,25 +103,26 @@ typedef struct Schedule {
 
 static XrResponse **run_schedule(const char *model, const char *const *names, int name_count,
                                  int count, const Schedule *schedule) {
-    Bench bench;
-    open_bench(&bench, model, schedule->threads);
-    bench.backend->asynchronous = schedule->ahead;
-    fill(&bench, names, name_count, count);
+    XrEngineFixture f;
+    xr_fixture_open(&f, model, schedule->backend);
+    f.backend->asynchronous = schedule->ahead;
+    fill(&f, names, name_count, count);
     XrRequest order[MOST];
     for (int i = 0; i < count; i++) {
-        order[i] = bench.requests[schedule->reversed ? count - 1 - i : i];
+        order[i] = f.requests[schedule->reversed ? count - 1 - i : i];
     }
-    XrEngine *engine = make_engine(&bench, schedule->sequences, schedule->tokens, schedule->pages);
+    XrEngine *engine =
+        xr_fixture_engine(&f, schedule->sequences, schedule->tokens, schedule->pages);
     XrResponse *responses[MOST];
     XrError err;
-    must(xr_engine_generate(engine, order, count, responses, &err), &err);
+    xr_must(xr_engine_generate(engine, order, count, responses, &err), &err);
     XrEngineStats stats = xr_engine_stats(engine);
     assert_int_equal(stats.free_pages, stats.pages);
     if (schedule->preempts && !stats.preemptions) fail_msg("%s: none preempted", schedule->name);
     XrResponse **sorted = (XrResponse **)xr_calloc(MOST, sizeof(XrResponse *));
     for (int i = 0; i < count; i++) sorted[schedule->reversed ? count - 1 - i : i] = responses[i];
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
     return sorted;
 }
 
@@ -211,15 +150,15 @@ static void compare_schedules(const char *model, const char *const *names, int n
 }
 
 static const Schedule SCHEDULES[] = {
-    {"one after the other", 1, 1, 2048, 64, false, false, false},
-    {"all together", 1, 64, 512, 512, false, false, false},
-    {"three threads, reversed", 3, 64, 300, 512, true, false, false},
-    {"prefill in parts of 5", 2, 5, 5, 512, false, false, false},
-    {"fewer pages, reversed", 2, 16, 64, 6, true, true, false},
-    {"ahead, one after the other", 1, 1, 2048, 64, false, false, true},
-    {"ahead, two threads", 2, 64, 512, 512, false, false, true},
-    {"ahead, prefill in parts of 33, reversed", 2, 8, 33, 256, true, false, true},
-    {"ahead, few pages", 2, 64, 128, 7, false, true, true},
+    {"one after the other", "1", 1, 2048, 64, false, false, false},
+    {"all together", "1", 64, 512, 512, false, false, false},
+    {"three threads, reversed", "3", 64, 300, 512, true, false, false},
+    {"prefill in parts of 5", "2", 5, 5, 512, false, false, false},
+    {"fewer pages, reversed", "2", 16, 64, 6, true, true, false},
+    {"ahead, one after the other", "1", 1, 2048, 64, false, false, true},
+    {"ahead, two threads", "2", 64, 512, 512, false, false, true},
+    {"ahead, prefill in parts of 33, reversed", "2", 8, 33, 256, true, false, true},
+    {"ahead, few pages", "2", 64, 128, 7, false, true, true},
 };
 
 static void schedules_of_pictures(void **state) {
@@ -243,18 +182,18 @@ static void schedules_of_text(void **state) {
 
 static void samples_equal_separate_requests(void **state) {
     enum { N = 6 };
-    Bench bench;
-    open_bench(&bench, "gqa2_tied", 2);
-    XrRequest *r = add_request(&bench, "gqa2_tied.turns");
+    XrEngineFixture f;
+    xr_fixture_open(&f, "gqa2_tied", "2");
+    XrRequest *r = xr_fixture_add(&f, "gqa2_tied.turns");
     r->sampling.temperature = 1;
     r->sampling.seed = 11;
     r->samples = N;
     r->max_new_tokens = 40;
     r->think = (XrThinkLimits){.budget = 9, .answer_budget = -1};
-    XrEngine *engine = make_engine(&bench, 8, 64, 128);
+    XrEngine *engine = xr_fixture_engine(&f, 8, 64, 128);
     XrResponse *together, *alone[N];
     XrError err;
-    must(xr_engine_generate(engine, r, 1, &together, &err), &err);
+    xr_must(xr_engine_generate(engine, r, 1, &together, &err), &err);
     int64_t run = xr_engine_stats(engine).tokens;
     // One prefill: the prompt, and what each sample ran but its last token.
     int64_t expected = r->prompt_count;
@@ -266,7 +205,7 @@ static void samples_equal_separate_requests(void **state) {
         XrRequest one = *r;
         one.samples = 1;
         one.first_sample = i;
-        must(xr_engine_generate(engine, &one, 1, &alone[i], &err), &err);
+        xr_must(xr_engine_generate(engine, &one, 1, &alone[i], &err), &err);
         xr_assert_same_sample(&together->samples[i], &alone[i]->samples[0], "sample alone", r->id);
         const int32_t *ids = alone[i]->samples[0].ids;
         distinct += i && memcmp(alone[0]->samples[0].ids, ids, 5 * sizeof *ids) != 0;
@@ -275,23 +214,23 @@ static void samples_equal_separate_requests(void **state) {
     for (int i = 0; i < N; i++) xr_response_free(alone[i]);
     xr_response_free(together);
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 // The request's id and the seed name the random numbers: the same give the same, others differ.
 static void id_and_seed_name_the_random_numbers(void **state) {
-    Bench bench;
-    open_bench(&bench, "text_only", 1);
-    XrRequest *r = add_request(&bench, "text_only.short");
+    XrEngineFixture f;
+    xr_fixture_open(&f, "text_only", "1");
+    XrRequest *r = xr_fixture_add(&f, "text_only.short");
     r->sampling.temperature = 1;
     XrRequest variants[] = {*r, *r, *r, *r};
     variants[1].id = 77;
     variants[2].sampling.seed = 1;
-    XrEngine *engine = make_engine(&bench, 4, 64, 64);
+    XrEngine *engine = xr_fixture_engine(&f, 4, 64, 64);
     XrResponse *responses[4];
     XrError err;
     for (int i = 0; i < 4; i++) {
-        must(xr_engine_generate(engine, &variants[i], 1, &responses[i], &err), &err);
+        xr_must(xr_engine_generate(engine, &variants[i], 1, &responses[i], &err), &err);
     }
     const int32_t *first = responses[0]->samples[0].ids;
     assert_memory_not_equal(responses[1]->samples[0].ids, first, 8 * sizeof *first);
@@ -299,21 +238,21 @@ static void id_and_seed_name_the_random_numbers(void **state) {
     xr_assert_same_response(responses[3], responses[0], "again");
     for (int i = 0; i < 4; i++) xr_response_free(responses[i]);
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 // The number of pages that N samples hold is that of one prompt, and their own ends.
 static void samples_share_pages(void **state) {
-    Bench bench;
-    open_bench(&bench, "text_only", 1);
-    XrRequest *r = add_request(&bench, "text_only.talk");
+    XrEngineFixture f;
+    xr_fixture_open(&f, "text_only", "1");
+    XrRequest *r = xr_fixture_add(&f, "text_only.talk");
     r->samples = 8;
     r->sampling.temperature = 1;
     r->max_new_tokens = 2;
-    XrEngine *engine = make_engine(&bench, 8, 512, 64);
+    XrEngine *engine = xr_fixture_engine(&f, 8, 512, 64);
     XrResponse *response;
     XrError err;
-    must(xr_engine_generate(engine, r, 1, &response, &err), &err);
+    xr_must(xr_engine_generate(engine, r, 1, &response, &err), &err);
     XrEngineStats stats = xr_engine_stats(engine);
     int64_t whole = r->prompt_count / XR_KV_PAGE;
     assert_true(whole > 0 && r->prompt_count % XR_KV_PAGE > 0);
@@ -321,21 +260,22 @@ static void samples_share_pages(void **state) {
     assert_int_equal(stats.free_pages, stats.pages);
     xr_response_free(response);
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 // ---- the next turn of a conversation
 // --------------------------------------------------------------
 
 static void kept_cache_changes_nothing(void **state) {
-    Bench bench;
-    open_bench(&bench, "gqa2_tied", 2);
-    XrRequest *r = add_request(&bench, "gqa2_tied.two");
+    XrEngineFixture f;
+    xr_fixture_open(&f, "gqa2_tied", "2");
+    XrRequest *r = xr_fixture_add(&f, "gqa2_tied.two");
     r->keep = true;
-    XrEngine *engine = make_engine(&bench, 4, 128, 64), *fresh = make_engine(&bench, 4, 128, 64);
+    XrEngine *engine = xr_fixture_engine(&f, 4, 128, 64),
+             *fresh = xr_fixture_engine(&f, 4, 128, 64);
     XrResponse *first, *second, *again;
     XrError err;
-    must(xr_engine_generate(engine, r, 1, &first, &err), &err);
+    xr_must(xr_engine_generate(engine, r, 1, &first, &err), &err);
     assert_int_equal(first->reused, 0);
 
     int32_t longer[512];
@@ -347,8 +287,8 @@ static void kept_cache_changes_nothing(void **state) {
     XrRequest next = *r;
     next.prompt = longer;
     next.prompt_count = count;
-    must(xr_engine_generate(engine, &next, 1, &second, &err), &err);
-    must(xr_engine_generate(fresh, &next, 1, &again, &err), &err);
+    xr_must(xr_engine_generate(engine, &next, 1, &second, &err), &err);
+    xr_must(xr_engine_generate(fresh, &next, 1, &again, &err), &err);
     xr_assert_same_response(second, again, "next turn");
     assert_int_equal(second->reused, (r->prompt_count + 15) / XR_KV_PAGE * XR_KV_PAGE);
     assert_int_equal(xr_engine_stats(engine).pictures, 2); // not embedded again
@@ -356,12 +296,12 @@ static void kept_cache_changes_nothing(void **state) {
     xr_response_free(again);
 
     // Another picture under the same ids has nothing in common from its first token on.
-    float *other = xr_malloc(sizeof *other * (size_t)(bench.golden[0].patches * 1176));
-    memcpy(other, r->pixels, sizeof *other * (size_t)(bench.golden[0].patches * 1176));
+    float *other = xr_malloc(sizeof *other * (size_t)(f.golden[0].patches * 1176));
+    memcpy(other, r->pixels, sizeof *other * (size_t)(f.golden[0].patches * 1176));
     other[1000] += 1;
     next.pixels = other;
-    must(xr_engine_generate(engine, &next, 1, &second, &err), &err);
-    must(xr_engine_generate(fresh, &next, 1, &again, &err), &err);
+    xr_must(xr_engine_generate(engine, &next, 1, &second, &err), &err);
+    xr_must(xr_engine_generate(fresh, &next, 1, &again, &err), &err);
     assert_int_equal(second->reused, 0);
     xr_assert_same_response(second, again, "other picture");
     xr_response_free(first);
@@ -370,7 +310,7 @@ static void kept_cache_changes_nothing(void **state) {
     free(other);
     xr_engine_free(engine);
     xr_engine_free(fresh);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 // ---- a long run, with requests that come and go
@@ -397,11 +337,11 @@ static void watch(void *context, const XrPiece *piece) {
 
 static void run_at_random(bool ahead) {
     static const char *const names[] = {"text_only.talk", "text_only.short"};
-    Bench bench;
-    open_bench(&bench, "text_only", 2);
-    fill(&bench, names, 2, MOST);
-    bench.backend->asynchronous = ahead;
-    XrEngine *engine = make_engine(&bench, 6, 40, 6), *alone = make_engine(&bench, 4, 512, 64);
+    XrEngineFixture f;
+    xr_fixture_open(&f, "text_only", "2");
+    fill(&f, names, 2, MOST);
+    f.backend->asynchronous = ahead;
+    XrEngine *engine = xr_fixture_engine(&f, 6, 40, 6), *alone = xr_fixture_engine(&f, 4, 512, 64);
     Watch *seen = xr_calloc(1, sizeof *seen);
     uint64_t at = 0;
     int added = 0, finished = 0, interrupted = 0;
@@ -409,19 +349,19 @@ static void run_at_random(bool ahead) {
     XrError err;
     while (finished < REQUESTS) {
         if (added < REQUESTS && draw(&at, 2) == 0) {
-            XrRequest r = bench.requests[added % MOST];
+            XrRequest r = f.requests[added % MOST];
             r.id = (uint64_t)added++;
             r.on_piece = watch;
             r.context = seen;
-            must(xr_engine_add(engine, &r, &err), &err);
+            xr_must(xr_engine_add(engine, &r, &err), &err);
             if (draw(&at, 3) == 0) xr_engine_cancel(engine, draw(&at, (uint32_t)added));
         }
         xr_engine_step(engine);
         for (XrResponse *got; (got = xr_engine_take(engine)); finished++) {
-            XrRequest r = bench.requests[got->id % MOST];
+            XrRequest r = f.requests[got->id % MOST];
             r.id = got->id;
             XrResponse *expected;
-            must(xr_engine_generate(alone, &r, 1, &expected, &err), &err);
+            xr_must(xr_engine_generate(alone, &r, 1, &expected, &err), &err);
             bool cut = false;
             for (int i = 0; i < got->count; i++) {
                 const XrSample *s = &got->samples[i], *e = &expected->samples[i];
@@ -453,7 +393,7 @@ static void run_at_random(bool ahead) {
     free(seen);
     xr_engine_free(engine);
     xr_engine_free(alone);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 static void random_run(void **state) {
@@ -468,9 +408,9 @@ static void random_run_ahead(void **state) {
 // -------------------------------------------------------------------------------------
 
 static void suppressed_ids_never_come(void **state) {
-    Bench bench;
-    open_bench(&bench, "text_only", 1);
-    XrRequest *r = add_request(&bench, "text_only.talk");
+    XrEngineFixture f;
+    xr_fixture_open(&f, "text_only", "1");
+    XrRequest *r = xr_fixture_add(&f, "text_only.talk");
     int32_t all_but[399];
     int n = 0;
     for (int32_t id = 0; id < 400; id++) {
@@ -479,28 +419,28 @@ static void suppressed_ids_never_come(void **state) {
     r->suppress = all_but;
     r->suppress_count = 399;
     r->sampling.temperature = 1;
-    XrEngine *engine = make_engine(&bench, 4, 64, 64);
+    XrEngine *engine = xr_fixture_engine(&f, 4, 64, 64);
     XrResponse *response;
     XrError err;
-    must(xr_engine_generate(engine, r, 1, &response, &err), &err);
+    xr_must(xr_engine_generate(engine, r, 1, &response, &err), &err);
     for (int64_t i = 0; i < 16; i++) assert_int_equal(response->samples[0].ids[i], 77);
     xr_response_free(response);
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 static void scaled_logprobs_are_of_the_temperature(void **state) {
-    Bench bench;
-    open_bench(&bench, "text_only", 1);
-    XrRequest *warm = add_request(&bench, "text_only.talk");
-    XrRequest *greedy = add_request(&bench, "text_only.talk");
+    XrEngineFixture f;
+    xr_fixture_open(&f, "text_only", "1");
+    XrRequest *warm = xr_fixture_add(&f, "text_only.talk");
+    XrRequest *greedy = xr_fixture_add(&f, "text_only.talk");
     // With top_k 1 the tokens are the greedy ones, whatever the temperature.
     warm->sampling.temperature = 0.5f;
     warm->sampling.top_k = 1;
-    XrEngine *engine = make_engine(&bench, 4, 64, 64);
+    XrEngine *engine = xr_fixture_engine(&f, 4, 64, 64);
     XrResponse *responses[2];
     XrError err;
-    must(xr_engine_generate(engine, bench.requests, 2, responses, &err), &err);
+    xr_must(xr_engine_generate(engine, f.requests, 2, responses, &err), &err);
     const XrSample *a = &responses[0]->samples[0], *b = &responses[1]->samples[0];
     assert_memory_equal(a->ids, b->ids, 16 * sizeof *a->ids);
     assert_memory_equal(a->logprobs, b->logprobs, 16 * sizeof *a->logprobs);
@@ -510,14 +450,14 @@ static void scaled_logprobs_are_of_the_temperature(void **state) {
     xr_response_free(responses[0]);
     xr_response_free(responses[1]);
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 // log softmax(logits / temperature) of every token after the prompt, as a trainer computes it: one
 // pass over the whole sequence without a cache.
-static void trainer_logprobs(const Bench *bench, const XrRequest *r, const XrSample *s,
+static void trainer_logprobs(const XrEngineFixture *f, const XrRequest *r, const XrSample *s,
                              float temperature, float *out) {
-    XrBackend *b = bench->backend;
+    XrBackend *b = f->backend;
     int64_t count = r->prompt_count + s->count;
     int32_t *ids = xr_malloc(sizeof *ids * (size_t)count);
     memcpy(ids, r->prompt, sizeof *ids * (size_t)r->prompt_count);
@@ -528,20 +468,20 @@ static void trainer_logprobs(const Bench *bench, const XrRequest *r, const XrSam
     XrLanguageWorkspace *workspace = NULL;
     XrError err;
     if (r->picture_count) {
-        must(xr_vision_forward(bench->model, &images, r->pixels, r->grids, r->picture_count, NULL,
-                               &err),
-             &err);
+        xr_must(
+            xr_vision_forward(f->model, &images, r->pixels, r->grids, r->picture_count, NULL, &err),
+            &err);
     }
-    must(xr_batch_create(&batch, bench->model, &sequence, 1, images.data ? &images : NULL, &err) &&
-             xr_language_workspace_create(&workspace, bench->model, count, XR_KEEP_NOTHING, &err) &&
-             xr_tensor_alloc(b, &targets, XR_I32, 1, &s->count, "targets", &err) &&
-             xr_tensor_alloc(b, &logprobs, XR_F32, 1, &s->count, "logprobs", &err),
-         &err);
+    xr_must(xr_batch_create(&batch, f->model, &sequence, 1, images.data ? &images : NULL, &err) &&
+                xr_language_workspace_create(&workspace, f->model, count, XR_KEEP_NOTHING, &err) &&
+                xr_tensor_alloc(b, &targets, XR_I32, 1, &s->count, "targets", &err) &&
+                xr_tensor_alloc(b, &logprobs, XR_F32, 1, &s->count, "logprobs", &err),
+            &err);
     XrTensor hidden = xr_language_forward(workspace, &batch.input, NULL);
     XrTensor rows = xr_rows(&hidden, r->prompt_count - 1, s->count);
     xr_upload(b, &targets, s->ids);
     xr_logprob(b, &logprobs, NULL, NULL, NULL, NULL, &rows,
-               xr_model_parameter(bench->model, XR_HEAD, 0), &targets, temperature);
+               xr_model_parameter(f->model, XR_HEAD, 0), &targets, temperature);
     xr_download(b, out, &logprobs);
     xr_tensor_free(b, &targets);
     xr_tensor_free(b, &logprobs);
@@ -554,34 +494,34 @@ static void trainer_logprobs(const Bench *bench, const XrRequest *r, const XrSam
 static void logprobs_are_those_of_a_trainer(void **state) {
     static const char *const names[] = {"gqa2_tied.two", "gqa2_tied.text", "gqa2_tied.turns"};
     enum { N = 6 };
-    Bench bench;
-    open_bench(&bench, "gqa2_tied", 2);
-    fill(&bench, names, 3, N);
+    XrEngineFixture f;
+    xr_fixture_open(&f, "gqa2_tied", "2");
+    fill(&f, names, 3, N);
     // A sequence with image tokens that no picture stands behind cannot be trained on.
-    const XrConfig *config = &bench.model->config;
+    const XrConfig *config = &f.model->config;
     int32_t pictures[] = {(int32_t)config->image_token, (int32_t)config->video_token};
     for (int i = 0; i < N; i++) {
-        bench.requests[i].suppress = pictures;
-        bench.requests[i].suppress_count = 2;
+        f.requests[i].suppress = pictures;
+        f.requests[i].suppress_count = 2;
     }
-    XrEngine *engine = make_engine(&bench, 8, 33, 64);
+    XrEngine *engine = xr_fixture_engine(&f, 8, 33, 64);
     XrResponse *responses[N];
     XrError err;
-    must(xr_engine_generate(engine, bench.requests, N, responses, &err), &err);
+    xr_must(xr_engine_generate(engine, f.requests, N, responses, &err), &err);
     float expected[256];
     int64_t forced = 0;
     for (int i = 0; i < N; i++) {
-        const XrRequest *r = &bench.requests[i];
+        const XrRequest *r = &f.requests[i];
         for (int k = 0; k < responses[i]->count; k++) {
             const XrSample *s = &responses[i]->samples[k];
             XrTensor raw = xr_tensor1(XR_F32, s->logprobs, s->count);
             XrTensor scaled = xr_tensor1(XR_F32, s->scaled, s->count);
             XrTensor wanted = xr_tensor1(XR_F32, expected, s->count);
             forced += s->forced_count;
-            trainer_logprobs(&bench, r, s, 1, expected);
+            trainer_logprobs(&f, r, s, 1, expected);
             xr_assert_close("logprobs", &raw, &wanted, 1e-6);
             if (r->sampling.temperature > 0) {
-                trainer_logprobs(&bench, r, s, r->sampling.temperature, expected);
+                trainer_logprobs(&f, r, s, r->sampling.temperature, expected);
             }
             xr_assert_close("scaled", &scaled, &wanted, 1e-6);
             for (int64_t t = 0; t < s->count; t++) {
@@ -592,7 +532,7 @@ static void logprobs_are_those_of_a_trainer(void **state) {
     }
     assert_true(forced > 20);
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 // ---- what is refused, and what ends early
@@ -605,10 +545,10 @@ static void refused(XrEngine *engine, const XrRequest *r, const char *word) {
 }
 
 static void bad_requests_are_refused(void **state) {
-    Bench bench;
-    open_bench(&bench, "gqa2_tied", 1);
-    const XrRequest good = *add_request(&bench, "gqa2_tied.image");
-    XrEngine *engine = make_engine(&bench, 4, 64, 64), *tiny = make_engine(&bench, 4, 64, 1);
+    XrEngineFixture f;
+    xr_fixture_open(&f, "gqa2_tied", "1");
+    const XrRequest good = *xr_fixture_add(&f, "gqa2_tied.image");
+    XrEngine *engine = xr_fixture_engine(&f, 4, 64, 64), *tiny = xr_fixture_engine(&f, 4, 64, 1);
     XrRequest r = good;
     r.prompt_count = 0;
     refused(engine, &r, "no tokens");
@@ -639,41 +579,41 @@ static void bad_requests_are_refused(void **state) {
     r = good, r.prompt = wrong, r.prompt_count = 4, r.picture_count = 0;
     refused(engine, &r, "id -5");
     XrError err;
-    must(xr_engine_add(engine, &good, &err), &err);
+    xr_must(xr_engine_add(engine, &good, &err), &err);
     refused(engine, &good, "already");
     xr_engine_free(engine);
     xr_engine_free(tiny);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 static void response_is_cut_to_the_context(void **state) {
-    Bench bench;
-    open_bench(&bench, "text_only", 1);
-    XrRequest *r = add_request(&bench, "text_only.short");
+    XrEngineFixture f;
+    xr_fixture_open(&f, "text_only", "1");
+    XrRequest *r = xr_fixture_add(&f, "text_only.short");
     r->max_new_tokens = 100000;
-    XrEngine *engine = make_engine(&bench, 4, 64, 2);
+    XrEngine *engine = xr_fixture_engine(&f, 4, 64, 2);
     XrResponse *response;
     XrError err;
-    must(xr_engine_generate(engine, r, 1, &response, &err), &err);
+    xr_must(xr_engine_generate(engine, r, 1, &response, &err), &err);
     assert_int_equal(xr_engine_context(engine), 2 * XR_KV_PAGE);
     assert_int_equal(response->max_new_tokens, xr_engine_context(engine) - r->prompt_count);
     assert_int_equal(response->samples[0].count, response->max_new_tokens);
     assert_int_equal(response->samples[0].finish, XR_FINISH_LENGTH);
     xr_response_free(response);
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 static void cancelled_request_ends_with_what_it_has(void **state) {
-    Bench bench;
-    open_bench(&bench, "text_only", 1);
-    XrRequest *long_one = add_request(&bench, "text_only.talk");
-    XrRequest *other = add_request(&bench, "text_only.short");
+    XrEngineFixture f;
+    xr_fixture_open(&f, "text_only", "1");
+    XrRequest *long_one = xr_fixture_add(&f, "text_only.talk");
+    XrRequest *other = xr_fixture_add(&f, "text_only.short");
     long_one->max_new_tokens = 1000;
     long_one->samples = 3;
-    XrEngine *engine = make_engine(&bench, 4, 512, 512);
+    XrEngine *engine = xr_fixture_engine(&f, 4, 512, 512);
     XrError err;
-    must(xr_engine_add(engine, long_one, &err) && xr_engine_add(engine, other, &err), &err);
+    xr_must(xr_engine_add(engine, long_one, &err) && xr_engine_add(engine, other, &err), &err);
     for (int i = 0; i < 5; i++) assert_true(xr_engine_step(engine));
     xr_engine_cancel(engine, long_one->id);
     xr_engine_cancel(engine, 12345); // not in the engine: nothing
@@ -693,23 +633,23 @@ static void cancelled_request_ends_with_what_it_has(void **state) {
     assert_null(xr_engine_take(engine));
     assert_int_equal(xr_engine_stats(engine).free_pages, 512);
     xr_engine_free(engine);
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 static void engine_can_be_dropped_at_any_step(void **state) {
-    Bench bench;
-    open_bench(&bench, "gqa2_tied", 1);
+    XrEngineFixture f;
+    xr_fixture_open(&f, "gqa2_tied", "1");
     static const char *const names[] = {"gqa2_tied.text", "gqa2_tied.two"};
-    fill(&bench, names, 2, 6);
+    fill(&f, names, 2, 6);
     XrError err;
     for (int steps = 0; steps < 12; steps++) {
-        bench.backend->asynchronous = steps % 2;
-        XrEngine *engine = make_engine(&bench, 3, 30, 8);
-        for (int i = 0; i < 6; i++) must(xr_engine_add(engine, &bench.requests[i], &err), &err);
+        f.backend->asynchronous = steps % 2;
+        XrEngine *engine = xr_fixture_engine(&f, 3, 30, 8);
+        for (int i = 0; i < 6; i++) xr_must(xr_engine_add(engine, &f.requests[i], &err), &err);
         for (int i = 0; i < steps; i++) xr_engine_step(engine);
         xr_engine_free(engine);
     }
-    close_bench(&bench);
+    xr_fixture_close(&f);
 }
 
 int main(int argc, char **argv) {

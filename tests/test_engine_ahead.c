@@ -2,13 +2,12 @@
 // same bits, what was computed for nothing, on each backend. Rows are named "CHECK/MODEL/backend".
 // tests/test_engine.c has the same for every schedule, tests/support/script.c for every case of
 // forced exit.
-#include "tests/support/backends.h"
-#include "tests/support/models.h"
+#include "tests/support/backends.h" // defines: XR_TEST_MODELS_ON_CUDA
+#include "tests/support/engine.h"
 #include "tests/support/samples.h"
 #include "tests/support/test.h"
 
 #include "shared/base/memory.h" // defines: XR_COUNT
-#include "shared/engine/engine.h"
 
 enum { REQUESTS = 4 };
 
@@ -16,77 +15,33 @@ typedef struct Row {
     const char *model, *backend;
 } Row;
 
-typedef struct Bench {
-    XrBackend *backend;
-    XrModel *model;
-    XrTokenizer *tokenizer;
-    XrGoldenRequest golden;
-} Bench;
-
-static void must(bool ok, const XrError *err) {
-    if (!ok) fail_msg("%s", err->message);
+static void open_fixture(XrEngineFixture *f, const Row *row) {
+    xr_fixture_open(f, row->model, row->backend);
+    f->backend->batch_invariant = true; // whole prompts and single tokens must give the same bits
 }
 
-static Bench open_bench(const Row *row) {
-    XrError err;
-    char name[64];
-    Bench b = {.backend = xr_test_backend(row->backend)};
-    b.backend->batch_invariant = true; // whole prompts and single tokens must give the same bits
-    snprintf(name, sizeof name, "%s.two", row->model);
-    b.model = xr_golden_model(b.backend, name);
-    b.tokenizer = xr_tokenizer_load(b.model->folder, &err);
-    must(b.tokenizer != NULL, &err);
-    b.golden = xr_golden_request(name);
-    return b;
+static XrEngine *make_engine(const XrEngineFixture *f, bool ahead) {
+    f->backend->asynchronous = ahead;
+    return xr_fixture_engine(f, 16, 512, 64);
 }
-
-static void close_bench(Bench *b) {
-    xr_golden_request_free(&b->golden);
-    xr_tokenizer_free(b->tokenizer);
-    xr_model_close(b->model);
-    xr_backend_free(b->backend);
-}
-
-static XrEngine *make_engine(const Bench *b, bool ahead) {
-    XrEngine *engine;
-    XrError err;
-    XrEngineConfig config = {.max_sequences = 16,
-                             .max_batch_tokens = 512,
-                             .cache_bytes = 64 * xr_engine_page_bytes(b->model)};
-    must(xr_engine_create(&engine, b->model, b->tokenizer, &config, &err), &err);
-    b->backend->asynchronous = ahead;
-    return engine;
-}
-
-static XrRequest text_of(const Bench *b, const int32_t *prompt, int64_t count) {
-    XrRequest r = xr_request_default();
-    r.id = 1;
-    r.prompt = prompt;
-    r.prompt_count = count;
-    r.max_new_tokens = 12;
-    return r;
-}
-
-static const int32_t PROMPT[] = {11, 12, 13, 14, 15, 16, 17};
 
 // A step waits once, whatever it is asked for: several samples, a penalty, suppressed ids, scores.
 static void waits(void **state) {
-    Bench b = open_bench(*state);
+    XrEngineFixture f;
+    open_fixture(&f, *state);
     static const int32_t suppress[] = {3, 5};
     for (int ahead = 0; ahead < 2; ahead++) {
-        XrEngine *engine = make_engine(&b, ahead);
-        XrRequest requests[2] = {text_of(&b, PROMPT, 7), text_of(&b, PROMPT, 5)};
+        XrEngine *engine = make_engine(&f, ahead);
+        XrRequest requests[2] = {xr_fixture_text(1, 7, 24), xr_fixture_text(2, 5, 12)};
         requests[0].samples = 2;
         requests[0].sampling =
             (XrSampling){.temperature = 0.8f, .top_p = 0.9f, .repetition_penalty = 1.1f, .seed = 3};
         requests[0].think = (XrThinkLimits){.budget = 4, .answer_budget = -1};
-        requests[0].max_new_tokens = 24;
-        requests[1].id = 2;
         requests[1].suppress = suppress;
         requests[1].suppress_count = 2;
         XrResponse *responses[2];
         XrError err;
-        must(xr_engine_generate(engine, requests, 2, responses, &err), &err);
+        xr_must(xr_engine_generate(engine, requests, 2, responses, &err), &err);
         XrEngineStats stats = xr_engine_stats(engine);
         assert_int_equal(responses[0]->samples[0].finish, XR_FINISH_FORCED_EXIT);
         assert_true(stats.steps > 12);
@@ -95,7 +50,7 @@ static void waits(void **state) {
         xr_response_free(responses[1]);
         xr_engine_free(engine);
     }
-    close_bench(&b);
+    xr_fixture_close(&f);
 }
 
 static void count_pieces(void *context, const XrPiece *piece) {
@@ -105,15 +60,16 @@ static void count_pieces(void *context, const XrPiece *piece) {
 // The first token is told about when the second has been asked for; a limit is seen coming, a stop
 // is not, and has one token run for nothing.
 static void order(void **state) {
-    Bench b = open_bench(*state);
+    XrEngineFixture f;
+    open_fixture(&f, *state);
     for (int ahead = 0; ahead < 2; ahead++) {
-        XrEngine *engine = make_engine(&b, ahead);
-        XrRequest r = text_of(&b, PROMPT, 7);
+        XrEngine *engine = make_engine(&f, ahead);
+        XrRequest r = xr_fixture_text(1, 7, 12);
         int64_t told = 0;
         XrError err;
         r.on_piece = count_pieces;
         r.context = &told;
-        must(xr_engine_add(engine, &r, &err), &err);
+        xr_must(xr_engine_add(engine, &r, &err), &err);
         xr_engine_step(engine);
         assert_int_equal(told, 1 - ahead);
         xr_engine_step(engine);
@@ -132,7 +88,7 @@ static void order(void **state) {
         r.stop_ids = &whole->samples[0].ids[at];
         r.stop_id_count = 1;
         r.max_new_tokens = 40;
-        must(xr_engine_generate(engine, &r, 1, &stopped, &err), &err);
+        xr_must(xr_engine_generate(engine, &r, 1, &stopped, &err), &err);
         XrEngineStats stats = xr_engine_stats(engine);
         assert_int_equal(stopped->samples[0].finish, XR_FINISH_STOP);
         assert_int_equal(stopped->samples[0].count, at + 1);
@@ -143,38 +99,34 @@ static void order(void **state) {
         xr_response_free(stopped);
         xr_engine_free(engine);
     }
-    close_bench(&b);
+    xr_fixture_close(&f);
 }
 
 // Pictures, samples, penalties, budgets, branches, stops; all tokens and numbers the same.
 static void bits(void **state) {
-    Bench b = open_bench(*state);
+    XrEngineFixture f;
+    open_fixture(&f, *state);
     static const int32_t stop_ids[] = {362, 360, 31, 59, 65, 104, 129, 146};
     XrResponse *responses[2][REQUESTS];
-    XrRequest requests[REQUESTS];
+    char name[64];
+    snprintf(name, sizeof name, "%s.two", ((const Row *)*state)->model);
     for (int i = 0; i < REQUESTS; i++) {
-        requests[i] = text_of(&b, b.golden.ids, b.golden.count);
-        XrRequest *r = &requests[i];
-        r->id = (uint64_t)i + 1;
-        r->pixels = b.golden.pixels;
-        r->grids = b.golden.grids;
-        r->picture_count = b.golden.grid_count;
+        XrRequest *r = xr_fixture_add(&f, name);
         r->sampling = (XrSampling){.temperature = i % 3 ? 0.9f : 0,
                                    .top_k = i % 2 ? 30 : 0,
                                    .top_p = 1,
                                    .repetition_penalty = i % 2 ? 1 : 1.1f,
                                    .seed = 4};
         r->samples = i == 2 ? 2 : 1;
-        r->max_new_tokens = 16;
         r->stop_ids = stop_ids;
         r->stop_id_count = i == 3 ? 8 : 0;
         r->think =
             (XrThinkLimits){.budget = 3 * i, .answer_budget = i ? -1 : 4, .branch = i % 4 == 2};
     }
     for (int ahead = 0; ahead < 2; ahead++) {
-        XrEngine *engine = make_engine(&b, ahead);
+        XrEngine *engine = make_engine(&f, ahead);
         XrError err;
-        must(xr_engine_generate(engine, requests, REQUESTS, responses[ahead], &err), &err);
+        xr_must(xr_engine_generate(engine, f.requests, REQUESTS, responses[ahead], &err), &err);
         xr_engine_free(engine);
     }
     for (int i = 0; i < REQUESTS; i++) {
@@ -189,7 +141,7 @@ static void bits(void **state) {
         xr_response_free(now);
         xr_response_free(later);
     }
-    close_bench(&b);
+    xr_fixture_close(&f);
 }
 
 static const Row ROWS[] = {

@@ -1,46 +1,21 @@
 // One pass with and without forced exit: each sample must be what it is without a budget, and its
 // branch what it is with one, bit for bit, however they are scheduled.
-#include "tests/support/models.h"
+#include "tests/support/engine.h"
 #include "tests/support/samples.h"
 #include "tests/support/test.h"
 
 #include "shared/base/memory.h"
-#include "shared/engine/engine.h"
 
 #include <stdlib.h>
 
 enum { REQUESTS = 12 };
 
-typedef struct Bench {
-    XrBackend *backend;
-    XrModel *model;
-    XrTokenizer *tokenizer;
-    XrGoldenRequest golden;
-    XrRequest requests[REQUESTS];
-} Bench;
-
-static void must(bool ok, const XrError *err) {
-    if (!ok) fail_msg("%s", err->message);
-}
-
 // Greedy and sampled, penalties, several samples, stop ids, budgets from 0 on.
-static void open_bench(Bench *b, const char *name) {
+static void open_fixture(XrEngineFixture *f, const char *request) {
     static const int32_t stop_ids[] = {362, 360, 31, 59};
-    XrError err;
-    *b = (Bench){.backend = xr_cpu_create(2)};
-    b->model = xr_golden_model(b->backend, name);
-    b->tokenizer = xr_tokenizer_load(b->model->folder, &err);
-    must(b->tokenizer != NULL, &err);
-    b->golden = xr_golden_request(name);
+    xr_fixture_open(f, request, "2");
     for (int i = 0; i < REQUESTS; i++) {
-        XrRequest *r = &b->requests[i];
-        *r = xr_request_default();
-        r->id = (uint64_t)i + 1;
-        r->prompt = b->golden.ids;
-        r->prompt_count = b->golden.count;
-        r->pixels = b->golden.pixels;
-        r->grids = b->golden.grids;
-        r->picture_count = b->golden.grid_count;
+        XrRequest *r = xr_fixture_add(f, request);
         r->sampling.temperature = i % 4 ? 1 : 0;
         r->sampling.repetition_penalty = i % 3 == 1 ? 1.1f : 1;
         r->sampling.seed = 5;
@@ -52,20 +27,11 @@ static void open_bench(Bench *b, const char *name) {
     }
 }
 
-static void close_bench(Bench *b) {
-    xr_golden_request_free(&b->golden);
-    xr_tokenizer_free(b->tokenizer);
-    xr_model_close(b->model);
-    xr_backend_free(b->backend);
-}
-
-static XrEngineStats run(Bench *b, int sequences, int64_t tokens, int64_t pages,
+static XrEngineStats run(XrEngineFixture *f, int sequences, int64_t tokens, int64_t pages,
                          XrResponse **responses) {
-    XrEngine *engine;
     XrError err;
-    XrEngineConfig config = {sequences, tokens, (size_t)pages * xr_engine_page_bytes(b->model)};
-    must(xr_engine_create(&engine, b->model, b->tokenizer, &config, &err), &err);
-    must(xr_engine_generate(engine, b->requests, REQUESTS, responses, &err), &err);
+    XrEngine *engine = xr_fixture_engine(f, sequences, tokens, pages);
+    xr_must(xr_engine_generate(engine, f->requests, REQUESTS, responses, &err), &err);
     XrEngineStats stats = xr_engine_stats(engine);
     assert_int_equal(stats.free_pages, stats.pages);
     xr_engine_free(engine);
@@ -89,17 +55,17 @@ static void free_all(XrResponse **responses) {
     for (int i = 0; i < REQUESTS; i++) xr_response_free(responses[i]);
 }
 
-static void check(const Bench *b, XrResponse **got, XrResponse **free_run, XrResponse **forced,
-                  const char *what) {
+static void check(const XrEngineFixture *f, XrResponse **got, XrResponse **free_run,
+                  XrResponse **forced, const char *what) {
     int branches = 0;
     for (int i = 0; i < REQUESTS; i++) {
         assert_int_equal(got[i]->error.status, XR_OK);
-        for (int k = 0; k < b->requests[i].samples; k++) {
+        for (int k = 0; k < f->requests[i].samples; k++) {
             const XrSample *s = &got[i]->samples[k], *other = &forced[i]->samples[k];
-            xr_assert_same_sample(s, &free_run[i]->samples[k], what, b->requests[i].id);
+            xr_assert_same_sample(s, &free_run[i]->samples[k], what, f->requests[i].id);
             assert_int_equal(s->forced_exit != NULL, other->finish == XR_FINISH_FORCED_EXIT);
             if (s->forced_exit) {
-                xr_assert_same_sample(s->forced_exit, other, what, b->requests[i].id);
+                xr_assert_same_sample(s->forced_exit, other, what, f->requests[i].id);
             }
             branches += s->forced_exit != NULL;
         }
@@ -107,30 +73,30 @@ static void check(const Bench *b, XrResponse **got, XrResponse **free_run, XrRes
     assert_true(branches > REQUESTS / 2);
 }
 
-static void as_two_runs(const char *name) {
-    Bench b;
+static void as_two_runs(const char *request) {
+    XrEngineFixture f;
     XrResponse *free_run[REQUESTS], *forced[REQUESTS], *got[REQUESTS];
-    open_bench(&b, name);
-    run(&b, 16, 512, 512, forced);
-    for (int i = 0; i < REQUESTS; i++) b.requests[i].think.branch = true;
+    open_fixture(&f, request);
+    run(&f, 16, 512, 512, forced);
+    for (int i = 0; i < REQUESTS; i++) f.requests[i].think.branch = true;
     for (size_t s = 0; s < XR_COUNT(SCHEDULES) + 1; s++) {
         XrRequest kept[REQUESTS];
         if (s == 0) { // without a budget, for comparison
-            memcpy(kept, b.requests, sizeof kept);
-            for (int i = 0; i < REQUESTS; i++) b.requests[i].think.budget = -1;
-            run(&b, 16, 512, 512, free_run);
-            memcpy(b.requests, kept, sizeof kept);
+            memcpy(kept, f.requests, sizeof kept);
+            for (int i = 0; i < REQUESTS; i++) f.requests[i].think.budget = -1;
+            run(&f, 16, 512, 512, free_run);
+            memcpy(f.requests, kept, sizeof kept);
             continue;
         }
         const Schedule *schedule = &SCHEDULES[s - 1];
-        b.backend->asynchronous = schedule->ahead;
-        run(&b, schedule->sequences, schedule->tokens, schedule->pages, got);
-        check(&b, got, free_run, forced, schedule->name);
+        f.backend->asynchronous = schedule->ahead;
+        run(&f, schedule->sequences, schedule->tokens, schedule->pages, got);
+        check(&f, got, free_run, forced, schedule->name);
         free_all(got);
     }
     free_all(free_run);
     free_all(forced);
-    close_bench(&b);
+    xr_fixture_close(&f);
 }
 
 static void text(void **state) {
@@ -144,17 +110,17 @@ static void pictures(void **state) {
 // What stands before the exit is run once: a branch runs its injected tokens, the one before them
 // and what it draws.
 static void prefix_is_shared(void **state) {
-    Bench b;
+    XrEngineFixture f;
     XrResponse *got[REQUESTS];
-    open_bench(&b, "text_only.talk");
+    open_fixture(&f, "text_only.talk");
     int64_t expected = 0;
     for (int i = 0; i < REQUESTS; i++) {
-        b.requests[i].think.branch = true;
-        b.requests[i].think.budget += 20; // one of 0 has the end of its prompt run again
+        f.requests[i].think.branch = true;
+        f.requests[i].think.budget += 20; // one of 0 has the end of its prompt run again
     }
-    XrEngineStats stats = run(&b, 64, 512, 512, got);
+    XrEngineStats stats = run(&f, 64, 512, 512, got);
     for (int i = 0; i < REQUESTS; i++) {
-        expected += b.requests[i].prompt_count;
+        expected += f.requests[i].prompt_count;
         for (int k = 0; k < got[i]->count; k++) {
             const XrSample *s = &got[i]->samples[k], *branch = s->forced_exit;
             expected += s->count - 1;
@@ -165,22 +131,20 @@ static void prefix_is_shared(void **state) {
     }
     assert_int_equal(stats.tokens, expected);
     free_all(got);
-    close_bench(&b);
+    xr_fixture_close(&f);
 }
 
 // An engine may be dropped, and a request cancelled, while branches run.
 static void cancelled(void **state) {
-    Bench b;
+    XrEngineFixture f;
     XrError err;
-    open_bench(&b, "text_only.talk");
+    open_fixture(&f, "text_only.talk");
     for (int steps = 0; steps < 40; steps += 3) {
-        XrEngine *engine;
-        b.backend->asynchronous = steps % 4 >= 2;
-        XrEngineConfig config = {16, 64, 40 * xr_engine_page_bytes(b.model)};
-        must(xr_engine_create(&engine, b.model, b.tokenizer, &config, &err), &err);
+        f.backend->asynchronous = steps % 4 >= 2;
+        XrEngine *engine = xr_fixture_engine(&f, 16, 64, 40);
         for (int i = 0; i < REQUESTS; i++) {
-            b.requests[i].think.branch = true;
-            must(xr_engine_add(engine, &b.requests[i], &err), &err);
+            f.requests[i].think.branch = true;
+            xr_must(xr_engine_add(engine, &f.requests[i], &err), &err);
         }
         for (int i = 0; i < steps; i++) xr_engine_step(engine);
         if (steps % 2) {
@@ -189,7 +153,7 @@ static void cancelled(void **state) {
         }
         xr_engine_free(engine);
     }
-    close_bench(&b);
+    xr_fixture_close(&f);
 }
 
 int main(int argc, char **argv) {

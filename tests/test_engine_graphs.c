@@ -2,13 +2,12 @@
 // same bits as the same steps without, under every schedule; most steps of a long decode are
 // launches; few are recorded and few are kept. Rows of whole engines are named
 // "CHECK/MODEL/backend"; on the CPU, which has no graphs, steps are filled up alone.
-#include "tests/support/backends.h"
-#include "tests/support/models.h"
+#include "tests/support/backends.h" // defines: XR_TEST_MODELS_ON_CUDA
+#include "tests/support/engine.h"
 #include "tests/support/samples.h"
 #include "tests/support/test.h"
 
 #include "shared/base/memory.h"
-#include "shared/engine/engine.h"
 #include "shared/engine/graphs.h"
 
 #include <stdlib.h>
@@ -28,85 +27,52 @@ typedef struct Row {
     int requests, schedules; // on an emulated GPU a few, and short
 } Row;
 
-typedef struct Bench {
-    XrBackend *backend;
+typedef struct Fixture {
+    XrEngineFixture engine;      // with one golden request
     bool (*begin)(XrBackend *b); // the backend's own, or NULL
-    XrModel *model;
-    XrTokenizer *tokenizer;
-    XrGoldenRequest golden;
     int requests;
-} Bench;
+} Fixture;
 
-static void must(bool ok, const XrError *err) {
-    if (!ok) fail_msg("%s", err->message);
-}
-
-static Bench open_bench(const Row *row) {
-    XrError err;
+static void open_fixture(Fixture *f, const Row *row) {
     char name[64];
-    Bench b = {.backend = xr_test_backend(row->backend), .requests = row->requests};
     snprintf(name, sizeof name, "%s.%s", row->model, row->request);
-    b.begin = b.backend->graph_begin;
-    b.model = xr_golden_model(b.backend, name);
-    b.tokenizer = xr_tokenizer_load(b.model->folder, &err);
-    must(b.tokenizer != NULL, &err);
-    b.golden = xr_golden_request(name);
-    return b;
-}
-
-static void close_bench(Bench *b) {
-    xr_golden_request_free(&b->golden);
-    xr_tokenizer_free(b->tokenizer);
-    xr_model_close(b->model);
-    xr_backend_free(b->backend);
+    xr_fixture_open(&f->engine, name, row->backend);
+    xr_fixture_add(&f->engine, name);
+    f->begin = f->engine.backend->graph_begin;
+    f->requests = row->requests;
 }
 
 static bool refuse(XrBackend *b) {
     return false;
 }
 
-static XrEngine *make_engine(const Bench *b, Mode mode, XrEngineConfig config) {
-    XrEngine *engine;
-    XrError err;
-    b->backend->graph_begin = mode == PLAIN ? NULL : mode == FILLED ? refuse : b->begin;
-    must(xr_engine_create(&engine, b->model, b->tokenizer, &config, &err), &err);
-    return engine;
-}
-
-static XrEngineConfig sizes(const Bench *b, int sequences, int64_t tokens, int64_t pages) {
-    return (XrEngineConfig){sequences, tokens, (size_t)pages * xr_engine_page_bytes(b->model)};
-}
-
-static const int32_t PROMPT[] = {11, 12, 13, 14, 15, 16, 17};
-
-static XrRequest text_of(uint64_t id, int64_t count, int64_t most) {
-    XrRequest r = xr_request_default();
-    r.id = id;
-    r.prompt = PROMPT;
-    r.prompt_count = count;
-    r.max_new_tokens = most;
-    return r;
+static XrEngine *make_engine(const Fixture *f, Mode mode, int sequences, int64_t tokens,
+                             int64_t pages) {
+    f->engine.backend->graph_begin = mode == PLAIN ? NULL : mode == FILLED ? refuse : f->begin;
+    return xr_fixture_engine(&f->engine, sequences, tokens, pages);
 }
 
 // Of all kinds.
-static void make_requests(const Bench *b, XrRequest requests[MOST]) {
+static void make_requests(const Fixture *f, XrRequest requests[MOST]) {
+    const XrRequest *golden = f->engine.requests;
     static const int32_t suppress[] = {3, 5}, stop_ids[] = {362, 360, 31, 59, 65, 104, 129, 146};
-    bool brief = b->requests < MOST;
-    for (int i = 0; i < b->requests; i++) {
+    bool brief = f->requests < MOST;
+    for (int i = 0; i < f->requests; i++) {
         XrRequest *r = &requests[i];
-        *r = text_of((uint64_t)i + 1, 4 + i % 4, brief ? 18 + 3 * (i % 3) : 20 + 9 * (i % 3));
+        *r = xr_fixture_text((uint64_t)i + 1, 4 + i % 4,
+                             brief ? 18 + 3 * (i % 3) : 20 + 9 * (i % 3));
         r->sampling = (XrSampling){.temperature = i % 3 ? 0.9f : 0,
                                    .top_k = i % 2 ? 30 : 0,
                                    .top_p = i % 4 == 1 ? 0.9f : 1,
                                    .repetition_penalty = i % 3 == 1 ? 1.1f : 1,
                                    .seed = 4};
         if (i % 3 == 2 &&
-            !(brief && b->golden.grid_count == 0)) { // with pictures, where the model sees
-            r->prompt = b->golden.ids;
-            r->prompt_count = b->golden.count;
-            r->pixels = b->golden.pixels;
-            r->grids = b->golden.grids;
-            r->picture_count = b->golden.grid_count;
+            !(brief && golden->picture_count == 0)) { // with pictures, where the model sees
+            r->prompt = golden->prompt;
+            r->prompt_count = golden->prompt_count;
+            r->pixels = golden->pixels;
+            r->grids = golden->grids;
+            r->picture_count = golden->picture_count;
         }
         r->samples = i % 4 == 2 ? 3 : 1;
         r->stop_ids = stop_ids;
@@ -135,17 +101,17 @@ static const Schedule SCHEDULES[] = {
     {"few pages", 5, 16, 6, 3, 0, true, true, true},
 };
 
-static XrEngineStats run(const Bench *b, const Schedule *s, Mode mode, XrResponse **responses) {
+static XrEngineStats run(const Fixture *f, const Schedule *s, Mode mode, XrResponse **responses) {
     XrRequest requests[MOST];
-    int count = b->requests, added = 0, step = 0;
-    make_requests(b, requests);
-    XrEngine *engine = make_engine(b, mode, sizes(b, s->sequences, s->tokens, s->pages));
+    int count = f->requests, added = 0, step = 0;
+    make_requests(f, requests);
+    XrEngine *engine = make_engine(f, mode, s->sequences, s->tokens, s->pages);
     XrError err;
-    b->backend->asynchronous = s->ahead;
+    f->engine.backend->asynchronous = s->ahead;
     for (int i = 0; s->same && i < count; i++) requests[i].suppress_count = 2;
     for (bool more = true; more || added < count; step++) {
         for (; added < count && added * s->between <= step; added++) {
-            must(xr_engine_add(engine, &requests[added], &err), &err);
+            xr_must(xr_engine_add(engine, &requests[added], &err), &err);
         }
         if (s->cancel && step == s->cancel) xr_engine_cancel(engine, 4);
         more = xr_engine_step(engine);
@@ -184,25 +150,26 @@ static void free_all(XrResponse **responses, int count) {
 // are those of steps that are filled up alike.
 static void bits(void **state) {
     const Row *row = *state;
-    Bench b = open_bench(row);
-    bool alike = b.begin && !b.backend->batch_invariant;
+    Fixture f;
+    open_fixture(&f, row);
+    bool alike = f.begin && !f.engine.backend->batch_invariant;
     for (int i = 0; i < row->schedules; i++) {
         const Schedule *s = &SCHEDULES[i];
         XrResponse *want[MOST] = {0}, *got[MOST] = {0};
-        XrEngineStats first = run(&b, s, alike ? FILLED : PLAIN, want);
+        XrEngineStats first = run(&f, s, alike ? FILLED : PLAIN, want);
         assert_int_equal(first.graphs + first.replays, 0);
-        for (Mode mode = b.begin ? GRAPHS : FILLED; mode <= (b.begin ? GRAPHS : FILLED); mode++) {
-            XrEngineStats stats = run(&b, s, mode, got);
-            compare(want, got, b.requests, s, mode);
+        for (Mode mode = f.begin ? GRAPHS : FILLED; mode <= (f.begin ? GRAPHS : FILLED); mode++) {
+            XrEngineStats stats = run(&f, s, mode, got);
+            compare(want, got, f.requests, s, mode);
             assert_int_equal(stats.steps, first.steps);
             assert_int_equal(stats.tokens, first.tokens);
             assert_int_equal(stats.waits - first.waits, 0);
             assert_int_equal(stats.replays > stats.graphs, mode == GRAPHS);
-            free_all(got, b.requests);
+            free_all(got, f.requests);
         }
-        free_all(want, b.requests);
+        free_all(want, f.requests);
     }
-    close_bench(&b);
+    xr_fixture_close(&f.engine);
 }
 
 #ifdef XR_TEST_MODELS_ON_CUDA
@@ -211,14 +178,15 @@ static const Row TEXT = {"text_only", "talk", "cuda.bf16", 0, 0};
 // Two samples of which one ends earlier: nearly all steps are launches of graphs, of which there
 // are as many as there are numbers of pages, and of rows, to fill up to.
 static void most_steps_are_launches(void **state) {
-    Bench b = open_bench(*state);
-    XrRequest requests[2] = {text_of(1, 7, 60), text_of(2, 7, 50)};
+    Fixture f;
+    open_fixture(&f, *state);
+    XrRequest requests[2] = {xr_fixture_text(1, 7, 60), xr_fixture_text(2, 7, 50)};
     XrResponse *responses[2];
     XrEngineStats before = {0};
-    XrEngine *engine = make_engine(&b, GRAPHS, sizes(&b, 8, 64, 64));
+    XrEngine *engine = make_engine(&f, GRAPHS, 8, 64, 64);
     for (int again = 0; again < 2; again++) {
         XrError err;
-        must(xr_engine_generate(engine, requests, 2, responses, &err), &err);
+        xr_must(xr_engine_generate(engine, requests, 2, responses, &err), &err);
         XrEngineStats stats = xr_engine_stats(engine);
         assert_int_equal(stats.steps - before.steps, 60);
         // 1 page up to 32 tokens, 2 up to 64, 3; and 2 and 3 pages of one sample alone.
@@ -229,7 +197,7 @@ static void most_steps_are_launches(void **state) {
         for (int i = 0; i < 2; i++) xr_response_free(responses[i]);
     }
     xr_engine_free(engine);
-    close_bench(&b);
+    xr_fixture_close(&f.engine);
 }
 
 // An operation elsewhere copies a matrix of so many rows to scratch memory.
@@ -238,7 +206,7 @@ static void use_scratch(XrBackend *b, int64_t rows) {
     XrTensor t[3];
     XrError err;
     for (int i = 0; i < 3; i++) {
-        must(xr_tensor_alloc(b, &t[i], XR_F32, 2, shapes[i], "test", &err), &err);
+        xr_must(xr_tensor_alloc(b, &t[i], XR_F32, 2, shapes[i], "test", &err), &err);
         b->zero(b, t[i].data, xr_nbytes(&t[i]));
     }
     XrTensor unaligned = xr_tensor2(XR_F32, (char *)t[0].data + 2, rows, 256);
@@ -249,29 +217,31 @@ static void use_scratch(XrBackend *b, int64_t rows) {
 // What graphs hold moves: scratch memory, in step 34; then the block that a step's lists are in,
 // for a sample with many ids under penalty.
 static void moved_memory(void **state) {
-    Bench b = open_bench(*state);
+    Fixture f;
+    open_fixture(&f, *state);
     XrResponse *responses[2][3];
     int32_t prompt[300];
     for (int32_t i = 0; i < 300; i++) prompt[i] = 10 + i;
     for (int graphs = 0; graphs < 2; graphs++) {
-        XrEngine *engine = make_engine(&b, graphs ? GRAPHS : PLAIN, sizes(&b, 2, 8, 16));
+        XrEngine *engine = make_engine(&f, graphs ? GRAPHS : PLAIN, 2, 8, 16);
         XrError err;
-        XrRequest one = text_of(1, 7, 60), other = text_of(2, 300, 4);
+        XrRequest one = xr_fixture_text(1, 7, 60), other = xr_fixture_text(2, 7, 4);
         other.prompt = prompt;
+        other.prompt_count = 300;
         other.sampling.repetition_penalty = 1.1f;
-        must(xr_engine_add(engine, &one, &err), &err);
+        xr_must(xr_engine_add(engine, &one, &err), &err);
         int64_t before = 0;
         for (int step = 0, more = 1; more; step++) {
             if (step == 34) {
-                use_scratch(b.backend, graphs ? 600 : 300);
+                use_scratch(f.engine.backend, graphs ? 600 : 300);
                 before = xr_engine_stats(engine).graphs;
             }
             if (step == 36) assert_int_equal(xr_engine_stats(engine).graphs, before + graphs);
             more = xr_engine_step(engine);
         }
         responses[graphs][0] = xr_engine_take(engine);
-        must(xr_engine_generate(engine, &other, 1, &responses[graphs][1], &err), &err);
-        must(xr_engine_generate(engine, &one, 1, &responses[graphs][2], &err), &err);
+        xr_must(xr_engine_generate(engine, &other, 1, &responses[graphs][1], &err), &err);
+        xr_must(xr_engine_generate(engine, &one, 1, &responses[graphs][2], &err), &err);
         xr_engine_free(engine);
     }
     for (int i = 0; i < 3; i++) {
@@ -279,7 +249,7 @@ static void moved_memory(void **state) {
         xr_response_free(responses[0][i]);
         xr_response_free(responses[1][i]);
     }
-    close_bench(&b);
+    xr_fixture_close(&f.engine);
 }
 
 #endif

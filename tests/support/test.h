@@ -16,9 +16,16 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "shared/base/error.h"
+
 // What cmocka does not say of its functions behind fail, fail_msg and skip: they never return.
 void _fail(const char *file, int line) __attribute__((noreturn)); // NOLINT
 void _skip(const char *file, int line) __attribute__((noreturn)); // NOLINT
+
+// Fails the calling test with the error's message where what gave it was not `ok`.
+static inline void xr_must(bool ok, const XrError *err) {
+    if (!ok) fail_msg("%s", err->message);
+}
 
 // Applies a filter given as the program's first argument (with * and ?), if there is one.
 void xr_test_filter(int argc, char **argv);
