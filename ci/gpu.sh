@@ -14,12 +14,11 @@ most_bytes=$((60 * 1000 * 1000))
 command -v nvcc >/dev/null || { echo "ci/gpu.sh: nvcc (CUDA Toolkit) is not here" >&2; exit 1; }
 "$root/ci/install.sh"
 
-# The rows of operations, what is computed outside of their table, and whole models.
-tests_with() { (cd "$root/tests" && grep -l "$1" test_*.c | sed 's/\.c$//'); }
-mapfile -t operations < <(tests_with '^XR_OP_TEST_MAIN')
-mapfile -t models < <(tests_with XR_TEST_MODELS_ON_CUDA)
-tests=("${operations[@]}" "${models[@]}" test_cuda)
 cmake -S "$root" --preset cuda -B "$build" -DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_RPATH_USE_ORIGIN=ON >/dev/null
+# The rows of operations, what is computed outside of their table, and whole models.
+mapfile -t operations <"$build/tests/operations.txt"
+mapfile -t models <"$build/tests/models.txt"
+tests=("${operations[@]}" "${models[@]}" test_cuda)
 cmake --build "$build" -j "$(nproc)" --target xreasoner_program "${tests[@]}"
 
 folder=$(mktemp -d)

@@ -31,8 +31,6 @@ cmake --build build-sanitize -j "$jobs"
 ctest --preset sanitize -j "$jobs" -LE slow
 
 section "whole models and trainers on the emulated GPU"
-# From the end of the alphabet on: the longest, test_sft and test_model, do not come last then.
-mapfile -t models < <(cd tests && grep -l XR_TEST_MODELS_ON_CUDA test_*.c | sed 's/\.c$//' | sort -r)
 on_emulation() {
   local log=build-emulation/$1.log code=0
   "build-emulation/bin/$1" '*cuda*' >"$log" 2>&1 || code=1
@@ -41,6 +39,8 @@ on_emulation() {
 }
 export -f on_emulation
 cmake --preset emulation >/dev/null
+# From the end of the alphabet on: the longest, test_sft and test_model, do not come last then.
+mapfile -t models < <(sort -r build-emulation/tests/models.txt)
 cmake --build build-emulation -j "$jobs" --target xreasoner_program "${models[@]}"
 printf '%s\n' "${models[@]}" | xargs -P "$jobs" -I{} bash -c 'on_emulation {}'
 
