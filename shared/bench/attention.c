@@ -122,22 +122,11 @@ static void finish(void *state) {
     free(a);
 }
 
-static void add_all(XrBenchList *list, const XrBenchCase *items, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        XrBenchCase item = items[i];
-        if (!item.start) {
-            item.start = start_forward;
-            item.run = run_forward;
-        }
-        item.finish = finish;
-        xr_bench_add(list, &item);
-    }
-}
-
 #define BACKWARD .start = start_backward, .run = run_backward
 #define DECODE .start = start_decode, .run = run_decode
 
 void xr_bench_attention(XrBenchList *list, bool gpu) {
+    const XrBenchCase usual = {.start = start_forward, .run = run_forward, .finish = finish};
     const XrBenchCase items[] = {
         {.name = "attention/prompt-1024/12x4x64", .n = {1, 1024, 12, 4, 64, 1}},
         {.name = "attention/prompt-4096/28x4x128", .n = {1, 4096, 28, 4, 128, 1}},
@@ -147,7 +136,7 @@ void xr_bench_attention(XrBenchList *list, bool gpu) {
         {.name = "attention_paged/one-at-1024/12x4x64", .n = {1, 1024, 12, 4, 64, 1}, DECODE},
         {.name = "attention_paged/8-at-1024/12x4x64", .n = {8, 1024, 12, 4, 64, 1}, DECODE},
     };
-    add_all(list, items, XR_COUNT(items));
+    xr_bench_add_all(list, items, XR_COUNT(items), &usual);
     if (!gpu) return;
     const XrBenchCase large[] = {
         {.name = "attention/prompt-16384/28x4x128", .n = {1, 16384, 28, 4, 128, 1}},
@@ -160,5 +149,5 @@ void xr_bench_attention(XrBenchList *list, bool gpu) {
         {.name = "attention_paged/16-at-4096/28x4x128", .n = {16, 4096, 28, 4, 128, 1}, DECODE},
         {.name = "attention_paged/64-at-4096/28x4x128", .n = {64, 4096, 28, 4, 128, 1}, DECODE},
     };
-    add_all(list, large, XR_COUNT(large));
+    xr_bench_add_all(list, large, XR_COUNT(large), &usual);
 }

@@ -18,6 +18,20 @@ void xr_bench_add(XrBenchList *list, const XrBenchCase *item) {
     list->items[list->count++] = *item;
 }
 
+void xr_bench_add_all(XrBenchList *list, const XrBenchCase *items, size_t count,
+                      const XrBenchCase *usual) {
+    for (size_t i = 0; i < count; i++) {
+        XrBenchCase item = items[i];
+        item.path = usual->path;
+        item.finish = usual->finish;
+        if (!item.start) {
+            item.start = usual->start;
+            item.run = usual->run;
+        }
+        xr_bench_add(list, &item);
+    }
+}
+
 void xr_bench_list_free(XrBenchList *list) {
     free(list->items);
     *list = (XrBenchList){0};

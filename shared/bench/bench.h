@@ -40,6 +40,10 @@ typedef struct XrBenchList {
 } XrBenchList;
 
 void xr_bench_add(XrBenchList *list, const XrBenchCase *item);
+// Adds cases that have `path` and `finish` in common, and the start and run of `usual` where they
+// have none of their own.
+void xr_bench_add_all(XrBenchList *list, const XrBenchCase *items, size_t count,
+                      const XrBenchCase *usual);
 void xr_bench_list_free(XrBenchList *list);
 
 typedef struct XrBenchResult {

@@ -116,6 +116,17 @@ bool xr_bench_model_place(XrBenchModel *model, XrError *err) {
     return ok;
 }
 
+bool xr_bench_model_open(XrBenchModel *out, XrBackend *b, XrBenchSize size, int64_t layers,
+                         const char *path, bool placed, XrError *err) {
+    *out = (XrBenchModel){0};
+    if (size != XR_BENCH_FOLDER) {
+        return xr_bench_model_make(out, b, size, layers, err) &&
+               (!placed || xr_bench_model_place(out, err));
+    }
+    return placed ? xr_model_open(&out->model, b, path, XR_WEIGHTS_AS_STORED, false, err)
+                  : xr_model_open_unplaced(&out->model, b, path, XR_WEIGHTS_AS_STORED, false, err);
+}
+
 void xr_bench_model_free(XrBenchModel *model) {
     xr_model_close(model->model);
     free(model->numbers);

@@ -16,7 +16,7 @@ typedef enum XrBenchSize {
 // bf16, which lie in memory once.
 typedef struct XrBenchModel {
     XrModel *model;
-    void *numbers;
+    void *numbers; // NULL of a folder
 } XrBenchModel;
 
 // Without parameters in the backend's memory; xr_bench_model_place puts them there, of a vision
@@ -25,6 +25,11 @@ bool xr_bench_model_make(XrBenchModel *out, XrBackend *b, XrBenchSize size, int6
                          XrError *err);
 bool xr_bench_model_place(XrBenchModel *model, XrError *err);
 void xr_bench_model_free(XrBenchModel *model);
+
+// As a case asks for it: of the folder `path` for XR_BENCH_FOLDER, else made; `placed`: with its
+// parameters in the backend's memory. Free it after an error too.
+bool xr_bench_model_open(XrBenchModel *out, XrBackend *b, XrBenchSize size, int64_t layers,
+                         const char *path, bool placed, XrError *err);
 
 // Elements of the layers' matrices, which every token is multiplied with, with_head those of the
 // head too.

@@ -111,9 +111,5 @@ void xr_bench_memory(XrBenchList *list) {
         {.name = "adamw/100M", .n = {100000000}, .start = start_adamw, .run = run_adamw},
         {.name = "adamw/bf16/100M", .n = {100000000, 1}, .start = start_adamw, .run = run_adamw},
     };
-    for (size_t i = 0; i < XR_COUNT(items); i++) {
-        XrBenchCase item = items[i];
-        item.finish = finish;
-        xr_bench_add(list, &item);
-    }
+    xr_bench_add_all(list, items, XR_COUNT(items), &(XrBenchCase){.finish = finish});
 }

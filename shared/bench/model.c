@@ -25,8 +25,8 @@ enum {
 };
 
 typedef struct Job {
-    XrBenchModel made; // its `model` may be of a folder
-    XrModel *model;    // the same
+    XrBenchModel made;
+    XrModel *model; // its model
     XrEngine *engine;
     int32_t *prompt;
     uint64_t next_id;
@@ -65,16 +65,6 @@ static void finish(void *state) {
 // What a case's n holds.
 enum { SEQUENCES, LENGTH, LAYERS, SIZE };
 
-static bool open_model(Job *job, const XrBenchCase *self, XrBackend *b, XrError *err) {
-    XrBenchSize size = (XrBenchSize)self->n[SIZE];
-    bool ok = size == XR_BENCH_FOLDER
-                  ? xr_model_open(&job->made.model, b, self->path, XR_WEIGHTS_AS_STORED, false, err)
-                  : xr_bench_model_make(&job->made, b, size, self->n[LAYERS], err) &&
-                        xr_bench_model_place(&job->made, err);
-    job->model = job->made.model;
-    return ok;
-}
-
 // Bytes of keys and values of `tokens` tokens of all sequences.
 static double cache_bytes(const Job *job, const XrBenchCase *self, int64_t tokens) {
     return (double)(self->n[SEQUENCES] * xr_pages_for(tokens)) *
@@ -85,7 +75,9 @@ static Job *open_job(const XrBenchCase *self, XrBackend *b, XrError *err) {
     Job *job = xr_calloc(1, sizeof *job);
     XrEngineConfig config = {.max_sequences = (int)XR_MAX(1, self->n[SEQUENCES])};
     job->prompt = xr_malloc((size_t)XR_MAX(PROMPT, self->n[LENGTH]) * sizeof *job->prompt);
-    bool ok = open_model(job, self, b, err);
+    bool ok = xr_bench_model_open(&job->made, b, (XrBenchSize)self->n[SIZE], self->n[LAYERS],
+                                  self->path, true, err);
+    job->model = job->made.model;
     if (ok && self->n[SIZE] != XR_BENCH_FOLDER) {
         config.cache_bytes = (size_t)cache_bytes(job, self, self->n[LENGTH] + MADE_STEPS);
         config.max_batch_tokens = MADE_BATCH;
@@ -156,19 +148,6 @@ static void run_rollouts(void *state) {
     drop_responses(job);
 }
 
-static void add_all(XrBenchList *list, const XrBenchCase *items, size_t count, const char *folder) {
-    for (size_t i = 0; i < count; i++) {
-        XrBenchCase item = items[i];
-        item.path = folder;
-        item.finish = finish;
-        if (!item.start) {
-            item.start = start_decode;
-            item.run = run_decode;
-        }
-        xr_bench_add(list, &item);
-    }
-}
-
 void xr_bench_model(XrBenchList *list, const char *folder) {
     const int64_t middle = ROLLOUT_PROMPT + ROLLOUT_TOKENS / 2;
     const XrBenchCase items[] = {
@@ -181,7 +160,9 @@ void xr_bench_model(XrBenchList *list, const char *folder) {
          .start = start_rollouts,
          .run = run_rollouts},
     };
-    add_all(list, items, XR_COUNT(items), folder);
+    const XrBenchCase usual = {
+        .path = folder, .start = start_decode, .run = run_decode, .finish = finish};
+    xr_bench_add_all(list, items, XR_COUNT(items), &usual);
 }
 
 void xr_bench_decode(XrBenchList *list, bool tiny) {
@@ -194,8 +175,6 @@ void xr_bench_decode(XrBenchList *list, bool tiny) {
         {.name = "decode/7b-at-4096/16", .n = {16, 4096, 28, XR_BENCH_7B}},
     };
     const XrBenchCase small[] = {{.name = "decode/tiny-at-40/3", .n = {3, 40, 2, XR_BENCH_TINY}}};
-    if (tiny)
-        add_all(list, small, XR_COUNT(small), NULL);
-    else
-        add_all(list, items, XR_COUNT(items), NULL);
+    const XrBenchCase usual = {.start = start_decode, .run = run_decode, .finish = finish};
+    xr_bench_add_all(list, tiny ? small : items, tiny ? XR_COUNT(small) : XR_COUNT(items), &usual);
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 typedef struct Training {
-    XrBenchModel made; // its `model` may be of a folder
+    XrBenchModel made;
     XrComm *comm;
     XrTrainState state;
     XrTrainPass pass;
@@ -38,14 +38,6 @@ static void finish(void *state) {
     free(t->targets);
     free(t->gradient);
     free(t);
-}
-
-static bool open_model(Training *t, const XrBenchCase *self, XrBackend *b, XrError *err) {
-    XrBenchSize size = (XrBenchSize)self->n[SIZE];
-    if (size != XR_BENCH_FOLDER) {
-        return xr_bench_model_make(&t->made, b, size, self->n[LAYERS], err);
-    }
-    return xr_model_open_unplaced(&t->made.model, b, self->path, XR_WEIGHTS_AS_STORED, false, err);
 }
 
 // Every token of a sequence but the first is a target.
@@ -87,7 +79,8 @@ static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrE
     XrTrainStateOptions options = {.bf16 = self->n[SIZE] != XR_BENCH_FOLDER};
     t->comm = xr_comm_single();
     t->tokens = self->n[SEQUENCES] * self->n[LENGTH];
-    bool ok = open_model(t, self, b, err) &&
+    bool ok = xr_bench_model_open(&t->made, b, (XrBenchSize)self->n[SIZE], self->n[LAYERS],
+                                  self->path, false, err) &&
               xr_train_state_create(&t->state, t->made.model, t->comm, options, err) &&
               xr_train_pass_create(&t->pass, &t->state, t->tokens, (XrKeep)self->n[KEEP], err);
     if (!ok) {
@@ -111,23 +104,13 @@ static void run(void *state) {
                "%s", err.message);
 }
 
-static void add_all(XrBenchList *list, const XrBenchCase *items, size_t count, const char *folder) {
-    for (size_t i = 0; i < count; i++) {
-        XrBenchCase item = items[i];
-        item.path = folder;
-        item.start = start;
-        item.run = run;
-        item.finish = finish;
-        xr_bench_add(list, &item);
-    }
-}
-
 void xr_bench_train(XrBenchList *list, const char *folder) {
     const XrBenchCase items[] = {
         {.name = "train/sft-1024/keep-all", .n = {XR_KEEP_ALL, 1, 1024}},
         {.name = "train/sft-1024/checkpointing", .n = {XR_KEEP_INPUTS, 1, 1024}},
     };
-    add_all(list, items, XR_COUNT(items), folder);
+    const XrBenchCase usual = {.path = folder, .start = start, .run = run, .finish = finish};
+    xr_bench_add_all(list, items, XR_COUNT(items), &usual);
 }
 
 void xr_bench_train_step(XrBenchList *list, bool tiny) {
@@ -143,8 +126,6 @@ void xr_bench_train_step(XrBenchList *list, bool tiny) {
         {.name = "train/step-2x9/tiny/checkpointing",
          .n = {XR_KEEP_INPUTS, 2, 9, 2, XR_BENCH_TINY}},
     };
-    if (tiny)
-        add_all(list, small, XR_COUNT(small), NULL);
-    else
-        add_all(list, items, XR_COUNT(items), NULL);
+    const XrBenchCase usual = {.start = start, .run = run, .finish = finish};
+    xr_bench_add_all(list, tiny ? small : items, tiny ? XR_COUNT(small) : XR_COUNT(items), &usual);
 }
