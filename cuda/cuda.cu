@@ -120,6 +120,42 @@ static void cuda_free(XrBackend *b, void *memory) {
     if (memory) xr_cuda_check(cudaFree(memory), "freeing memory"); // waits for what uses it
 }
 
+static void cuda_zero(XrBackend *b, void *memory, size_t bytes) {
+    if (!bytes) return;
+    xr_cuda_check(cudaMemsetAsync(memory, 0, bytes, xr_cuda_stream(b)), "clearing memory");
+}
+
+static void cuda_synchronize(XrBackend *b) {
+    b->waits++;
+    xr_cuda_check(cudaStreamSynchronize(xr_cuda_stream(b)), "waiting for the GPU");
+}
+
+// Pinned memory of the host, which kernels reach under the address that the host has for it.
+static void *cuda_offload_alloc(XrBackend *b, size_t bytes, const char *folder, const char *what,
+                                XrError *err) {
+    void *memory = NULL;
+    cudaError_t status = cudaHostAlloc(&memory, bytes ? bytes : 1, cudaHostAllocMapped);
+    if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        xr_fail(err, XR_ERR_MEMORY,
+                "cannot pin %.1f MiB of the host's memory for %s; free memory, or raise the limit "
+                "of locked memory (ulimit -l)",
+                (double)bytes * 0x1p-20, what);
+        return NULL;
+    }
+    if (fails(status, what, err)) return NULL;
+    cuda_zero(b, memory, bytes);
+    return memory;
+}
+
+static void cuda_offload_release(XrBackend *b, void *begin, size_t bytes) {
+}
+
+static void cuda_offload_free(XrBackend *b, void *memory, size_t bytes) {
+    cuda_synchronize(b); // kernels may be using it
+    xr_cuda_check(cudaFreeHost(memory), "freeing memory of the host");
+}
+
 static size_t cuda_memory(XrBackend *b) {
     size_t available = 0, total = 0;
     xr_cuda_check(cudaMemGetInfo(&available, &total), "asking for free memory");
@@ -139,9 +175,9 @@ static void cuda_upload(XrBackend *b, void *to, const void *host, size_t bytes) 
         count = XR_MIN(bytes - done, STAGE_BYTES);
         Stage *stage = take_stage(c);
         memcpy(stage->memory, (const char *)host + done, count);
-        xr_cuda_check(cudaMemcpyAsync((char *)to + done, stage->memory, count,
-                                      cudaMemcpyHostToDevice, c->stream),
-                      "copying to the GPU");
+        xr_cuda_check(
+            cudaMemcpyAsync((char *)to + done, stage->memory, count, cudaMemcpyDefault, c->stream),
+            "copying to the GPU");
         xr_cuda_check(cudaEventRecord(stage->used, c->stream), "copying to the GPU");
     }
 }
@@ -158,7 +194,7 @@ static void cuda_download(XrBackend *b, void *host, const void *from, size_t byt
         if (count) {
             stage = take_stage(c);
             xr_cuda_check(cudaMemcpyAsync(stage->memory, (const char *)from + done, count,
-                                          cudaMemcpyDeviceToHost, c->stream),
+                                          cudaMemcpyDefault, c->stream),
                           "copying from the GPU");
             xr_cuda_check(cudaEventRecord(stage->used, c->stream), "copying from the GPU");
         }
@@ -172,14 +208,9 @@ static void cuda_download(XrBackend *b, void *host, const void *from, size_t byt
     }
 }
 
-static void cuda_zero(XrBackend *b, void *memory, size_t bytes) {
-    if (!bytes) return;
-    xr_cuda_check(cudaMemsetAsync(memory, 0, bytes, xr_cuda_stream(b)), "clearing memory");
-}
-
 static void cuda_copy(XrBackend *b, void *to, const void *from, size_t bytes) {
     if (!bytes) return;
-    xr_cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, xr_cuda_stream(b)),
+    xr_cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, xr_cuda_stream(b)),
                   "copying on the GPU");
 }
 
@@ -233,11 +264,6 @@ static void cuda_receive(XrBackend *b, XrPinned *to, const void *from, size_t by
 static void cuda_wait(XrBackend *b, XrPinned *pinned) {
     b->waits++;
     xr_cuda_check(cudaEventSynchronize((cudaEvent_t)pinned->reached), "waiting for the GPU");
-}
-
-static void cuda_synchronize(XrBackend *b) {
-    b->waits++;
-    xr_cuda_check(cudaStreamSynchronize(xr_cuda_stream(b)), "waiting for the GPU");
 }
 
 // ---- what the operations use ----
@@ -412,6 +438,9 @@ extern "C" XrBackend *xr_cuda_create(int device, XrDType activations, int thread
     b->threads = xr_threads_create(threads);
     b->alloc = cuda_alloc;
     b->free = cuda_free;
+    b->offload_alloc = cuda_offload_alloc;
+    b->offload_release = cuda_offload_release;
+    b->offload_free = cuda_offload_free;
     b->memory = cuda_memory;
     b->upload = cuda_upload;
     b->download = cuda_download;

@@ -1,6 +1,7 @@
 // The CPU backend: host memory, a pool of threads, and the table of operations.
 #include "ref/cpu.h"
 
+#include "shared/base/file.h"
 #include "shared/base/memory.h"
 
 #include <stdlib.h>
@@ -27,6 +28,19 @@ static void *cpu_alloc(XrBackend *b, size_t bytes, const char *what, XrError *er
 
 static void cpu_free(XrBackend *b, void *memory) {
     free(memory);
+}
+
+static void *cpu_offload_alloc(XrBackend *b, size_t bytes, const char *folder, const char *what,
+                               XrError *err) {
+    return xr_file_memory(folder, bytes, what, err);
+}
+
+static void cpu_offload_release(XrBackend *b, void *begin, size_t bytes) {
+    xr_file_memory_release(begin, bytes);
+}
+
+static void cpu_offload_free(XrBackend *b, void *memory, size_t bytes) {
+    xr_file_memory_free(memory, bytes);
 }
 
 static void cpu_copy(XrBackend *b, void *to, const void *from, size_t bytes) {
@@ -105,6 +119,10 @@ XrBackend *xr_cpu_create(int threads) {
         .threads = xr_threads_create(threads),
         .alloc = cpu_alloc,
         .free = cpu_free,
+        .offload_alloc = cpu_offload_alloc,
+        .offload_release = cpu_offload_release,
+        .offload_free = cpu_offload_free,
+        .offload_grain = 256 << 10,
         .memory = cpu_memory,
         .upload = cpu_copy,
         .download = cpu_download,

@@ -31,6 +31,7 @@ bool xr_emulation_checks_accesses(void) {
 
 struct Allocation {
     char *begin, *end;
+    bool mapped;
 };
 
 enum { ALIGNMENT = 256, PAINT = 0xff }; // NaN in every floating-point type, -1 in every integer
@@ -75,9 +76,9 @@ static const Allocation *allocation_of(const void *address) {
     return &allocations[i];
 }
 
-void *xr_emulation_allocate(size_t bytes) {
+void *xr_emulation_allocate(size_t bytes, bool mapped) {
     void *memory;
-    if (bytes > memory_size - memory_used || bytes == 0) return NULL;
+    if ((!mapped && bytes > memory_size - memory_used) || bytes == 0) return NULL;
     if (posix_memalign(&memory, ALIGNMENT, bytes) != 0) return NULL;
     memset(memory, PAINT, bytes);
     if (allocation_count == allocation_room) {
@@ -87,9 +88,9 @@ void *xr_emulation_allocate(size_t bytes) {
     }
     size_t i = find((char *)memory);
     memmove(allocations + i + 1, allocations + i, (allocation_count - i) * sizeof *allocations);
-    allocations[i] = Allocation{(char *)memory, (char *)memory + bytes};
+    allocations[i] = Allocation{(char *)memory, (char *)memory + bytes, mapped};
     allocation_count++;
-    memory_used += bytes;
+    if (!mapped) memory_used += bytes;
     __asan_poison_memory_region(memory, bytes);
     return memory;
 }
@@ -99,7 +100,7 @@ bool xr_emulation_release(void *memory) {
     if (!a || a->begin != memory) return false;
     size_t i = (size_t)(a - allocations), bytes = (size_t)(a->end - a->begin);
     __asan_unpoison_memory_region(memory, bytes);
-    memory_used -= bytes;
+    if (!a->mapped) memory_used -= bytes;
     allocation_count--;
     memmove(allocations + i, allocations + i + 1, (allocation_count - i) * sizeof *allocations);
     free(memory);
@@ -109,6 +110,11 @@ bool xr_emulation_release(void *memory) {
 bool xr_emulation_is_device(const void *address, size_t bytes) {
     const Allocation *a = allocation_of(address);
     return a && bytes <= (size_t)(a->end - (const char *)address);
+}
+
+bool xr_emulation_is_mapped(const void *address) {
+    const Allocation *a = allocation_of(address);
+    return a && a->mapped;
 }
 
 // The eighths of a range that AddressSanitizer's shadow knows, within the allocation.

@@ -4,9 +4,12 @@
 
 #include <stddef.h>
 
-void *xr_emulation_allocate(size_t bytes); // NULL where there is not so much left
-bool xr_emulation_release(void *memory);   // false where it is no allocation
-bool xr_emulation_is_device(const void *address, size_t bytes);
+// Device memory, or `mapped` memory of the host, which kernels reach too and which takes none of
+// the device's. NULL where there is not so much left.
+void *xr_emulation_allocate(size_t bytes, bool mapped);
+bool xr_emulation_release(void *memory);                        // false where it is no allocation
+bool xr_emulation_is_device(const void *address, size_t bytes); // or mapped
+bool xr_emulation_is_mapped(const void *address);
 size_t xr_emulation_memory_size(void);
 
 // memmove and memset that may touch device memory.

@@ -139,7 +139,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
 cudaError_t cudaMalloc(void **memory, size_t bytes) {
     *memory = NULL;
     BEGIN_OUTSIDE_CAPTURE("cudaMalloc");
-    *memory = xr_emulation_allocate(bytes);
+    *memory = xr_emulation_allocate(bytes, false);
     return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
@@ -156,8 +156,19 @@ cudaError_t cudaMallocHost(void **memory, size_t bytes) {
     return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
+cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags) {
+    *memory = NULL;
+    BEGIN_OUTSIDE_CAPTURE("cudaHostAlloc");
+    if (flags != cudaHostAllocMapped) return cudaErrorInvalidValue;
+    *memory = xr_emulation_allocate(bytes, true);
+    return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
 cudaError_t cudaFreeHost(void *memory) {
     BEGIN_OUTSIDE_CAPTURE("cudaFreeHost");
+    if (xr_emulation_is_mapped(memory)) {
+        return xr_emulation_release(memory) ? cudaSuccess : cudaErrorInvalidValue;
+    }
     xr_emulation_unpin(memory);
     return cudaSuccess;
 }
@@ -182,10 +193,16 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
                             cudaStream_t stream) {
     BEGIN("cudaMemcpyAsync");
     if (bytes == 0) return cudaSuccess;
-    bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
-    bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-    if (xr_emulation_is_device(to, bytes) != to_device) return cudaErrorInvalidValue;
-    if (xr_emulation_is_device(from, bytes) != from_device) return cudaErrorInvalidValue;
+    bool to_device = xr_emulation_is_device(to, bytes);
+    bool from_device = xr_emulation_is_device(from, bytes);
+    cudaMemcpyKind real = to_device
+                              ? (from_device ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice)
+                              : (from_device ? cudaMemcpyDeviceToHost : cudaMemcpyHostToHost);
+    if (kind == cudaMemcpyDefault) {
+        kind = real;
+    } else if (kind != real || xr_emulation_is_mapped(to) || xr_emulation_is_mapped(from)) {
+        return cudaErrorInvalidValue; // of mapped memory it is the host's, in this respect
+    }
     Copy c = {to, from, bytes, kind};
     if (!xr_emulation_captures(stream)) {
         make_copy(&c);

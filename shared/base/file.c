@@ -179,6 +179,46 @@ bool xr_file_write(const char *path, const void *bytes, size_t count, XrError *e
     return xr_writer_commit(&writer, err);
 }
 
+// Every byte has its place on the disk before it is used: a full disk would be a SIGBUS later.
+static int make_nameless(const char *folder, size_t bytes, int *code) {
+    char *path = xr_path_join(folder, ".offload-XXXXXX");
+    int fd = mkostemp(path, O_CLOEXEC);
+    *code = fd < 0 ? errno : 0;
+    if (fd >= 0) {
+        unlink(path);
+        do *code = posix_fallocate(fd, 0, (off_t)bytes);
+        while (*code == EINTR);
+    }
+    free(path);
+    return fd;
+}
+
+void *xr_file_memory(const char *folder, size_t bytes, const char *what, XrError *err) {
+    int code;
+    size_t some = bytes ? bytes : 1;
+    int fd = make_nameless(folder, some, &code);
+    void *memory = MAP_FAILED;
+    if (!code) {
+        memory = mmap(NULL, some, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (memory == MAP_FAILED) code = errno;
+    }
+    if (fd >= 0) close(fd);
+    if (!code) return memory;
+    xr_fail(err, XR_ERR_IO, "%s: cannot make a file of %zu bytes for %s: %s; %s", folder, bytes,
+            what, strerror(code), remedy(code));
+    return NULL;
+}
+
+void xr_file_memory_release(void *begin, size_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (size_t)((uintptr_t)begin % page);
+    // Of a shared file, whatever its name says, this forgets nothing.
+    if (bytes) madvise((char *)begin - before, bytes + before, MADV_DONTNEED);
+}
+
+void xr_file_memory_free(void *memory, size_t bytes) {
+    if (memory) munmap(memory, bytes ? bytes : 1);
+}
+
 char *xr_path_join(const char *folder, const char *name) {
     XrBuffer path = {0};
     size_t length = strlen(folder);

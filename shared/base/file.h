@@ -1,4 +1,5 @@
-// Files: read whole, mapped, or written so that a reader never sees a half-written one.
+// Files: read whole, mapped, written so that a reader never sees a half-written one, or used as
+// memory.
 #ifndef XR_BASE_FILE_H
 #define XR_BASE_FILE_H
 
@@ -38,6 +39,15 @@ void xr_writer_abort(XrWriter *writer);
 
 // Writes a whole file in that way.
 bool xr_file_write(const char *path, const void *bytes, size_t count, XrError *err);
+
+// Zeroed memory that lies in a nameless file of `folder`, which is gone with the process: the
+// system holds pages of it in memory while there is room, and gives them up for others. NULL and an
+// error that names `what` where the folder's disk has no room.
+void *xr_file_memory(const char *folder, size_t bytes, const char *what, XrError *err);
+// The process lets go of the pages that hold these bytes of such memory; they come again when they
+// are touched.
+void xr_file_memory_release(void *begin, size_t bytes);
+void xr_file_memory_free(void *memory, size_t bytes);
 
 // "<folder>/<name>", to be freed by the caller.
 char *xr_path_join(const char *folder, const char *name);

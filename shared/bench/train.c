@@ -24,7 +24,7 @@ typedef struct Training {
 } Training;
 
 // What a case's n holds.
-enum { KEEP, SEQUENCES, LENGTH, LAYERS, SIZE };
+enum { KEEP, SEQUENCES, LENGTH, LAYERS, SIZE, OFFLOAD };
 
 static void finish(void *state) {
     Training *t = state;
@@ -74,9 +74,16 @@ static double operations_of(const Training *t, const XrBenchCase *self) {
     return 3 * products + 3.5 * attention;
 }
 
+// Of temporary files; without TMPDIR the one of these that is on a disk everywhere.
+static const char *offload_folder(void) {
+    const char *set = getenv("TMPDIR");
+    return set && *set ? set : "/var/tmp";
+}
+
 static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
     Training *t = xr_calloc(1, sizeof *t);
-    XrTrainStateOptions options = {.bf16 = self->n[SIZE] != XR_BENCH_FOLDER};
+    XrTrainStateOptions options = {.bf16 = self->n[SIZE] != XR_BENCH_FOLDER,
+                                   .offload = self->n[OFFLOAD] ? offload_folder() : NULL};
     t->comm = xr_comm_single();
     t->tokens = self->n[SEQUENCES] * self->n[LENGTH];
     bool ok = xr_bench_model_open(&t->made, b, (XrBenchSize)self->n[SIZE], self->n[LAYERS],
@@ -108,6 +115,7 @@ void xr_bench_train(XrBenchList *list, const char *folder) {
     const XrBenchCase items[] = {
         {.name = "train/sft-1024/keep-all", .n = {XR_KEEP_ALL, 1, 1024}},
         {.name = "train/sft-1024/checkpointing", .n = {XR_KEEP_INPUTS, 1, 1024}},
+        {.name = "train/sft-1024/offloaded", .n = {XR_KEEP_ALL, 1, 1024, [OFFLOAD] = true}},
     };
     const XrBenchCase usual = {.path = folder, .start = start, .run = run, .finish = finish};
     xr_bench_add_all(list, items, XR_COUNT(items), &usual);
@@ -119,12 +127,15 @@ void xr_bench_train_step(XrBenchList *list, bool tiny) {
         {.name = "train/step-2x4096/8-layers", .n = {XR_KEEP_ALL, 2, 4096, 8, XR_BENCH_7B}},
         {.name = "train/step-2x4096/8-layers/checkpointing",
          .n = {XR_KEEP_INPUTS, 2, 4096, 8, XR_BENCH_7B}},
+        {.name = "train/step-2x4096/8-layers/offloaded",
+         .n = {XR_KEEP_ALL, 2, 4096, 8, XR_BENCH_7B, true}},
         {.name = "train/step-4x1024/8-layers", .n = {XR_KEEP_ALL, 4, 1024, 8, XR_BENCH_7B}},
     };
     const XrBenchCase small[] = {
         {.name = "train/step-2x9/tiny", .n = {XR_KEEP_ALL, 2, 9, 2, XR_BENCH_TINY}},
         {.name = "train/step-2x9/tiny/checkpointing",
          .n = {XR_KEEP_INPUTS, 2, 9, 2, XR_BENCH_TINY}},
+        {.name = "train/step-2x9/tiny/offloaded", .n = {XR_KEEP_ALL, 2, 9, 2, XR_BENCH_TINY, true}},
     };
     const XrBenchCase usual = {.start = start, .run = run, .finish = finish};
     xr_bench_add_all(list, tiny ? small : items, tiny ? XR_COUNT(small) : XR_COUNT(items), &usual);

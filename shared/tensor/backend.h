@@ -27,6 +27,15 @@ struct XrBackend {
     // none.
     void *(*alloc)(XrBackend *b, size_t bytes, const char *what, XrError *err);
     void (*free)(XrBackend *b, void *memory);
+    // Memory, zeroed, for what is seldom used: further away and plentiful, the host's for a GPU,
+    // and for the CPU that of a nameless file in `folder`. Operations and copies take it as any
+    // other.
+    void *(*offload_alloc)(XrBackend *b, size_t bytes, const char *folder, const char *what,
+                           XrError *err);
+    // These bytes of it will not be used soon; to be said after every `offload_grain` bytes, if it
+    // is not 0.
+    void (*offload_release)(XrBackend *b, void *begin, size_t bytes);
+    void (*offload_free)(XrBackend *b, void *memory, size_t bytes);
     void (*upload)(XrBackend *b, void *to, const void *host, size_t bytes);
     void (*download)(XrBackend *b, void *host, const void *from, size_t bytes);
     // Bytes by which a cache may be sized: all of the host's, what is free of a GPU's.
@@ -63,6 +72,7 @@ struct XrBackend {
     void *(*graph_end)(XrBackend *b);
     bool (*graph_launch)(XrBackend *b, void *graph);
     void (*graph_free)(XrBackend *b, void *graph);
+    int64_t offload_grain;
     int64_t waits; // so often has the host waited for results: download, wait, synchronize
     // Whether operations may return before they are done, so that it pays to ask for the next ones
     // before the results of the last have been looked at.

@@ -49,15 +49,18 @@ static char *file_path(const char *folder, const char *kind, int64_t rank, int64
 // ---- writing ----
 
 typedef struct Source {
-    XrBackend *backend;
+    const XrTrainState *state;
     XrTensor elements;
     char *name;
 } Source;
 
 static bool fill_from(void *context, size_t offset, void *chunk, size_t bytes, XrError *err) {
     const Source *source = context;
-    XrBackend *b = source->backend;
-    b->download(b, chunk, (const char *)source->elements.data + offset, bytes);
+    XrBackend *b = source->state->model->backend;
+    int64_t width = sizeof(float);
+    XrTensor part = xr_rows(&source->elements, (int64_t)offset / width, (int64_t)bytes / width);
+    b->download(b, chunk, part.data, bytes);
+    xr_train_release(source->state, &part);
     return true;
 }
 
@@ -71,7 +74,7 @@ static XrSaveTensor save_share(const XrTrainState *s, const Kind *kind, Share sh
     if (!whole) {
         xr_buffer_format(&name, "[%lld:%lld]", (long long)share.begin, (long long)share.end);
     }
-    *source = (Source){s->model->backend, xr_rows(kind->flat, share.at, count), name.data};
+    *source = (Source){s, xr_rows(kind->flat, share.at, count), name.data};
     XrTensor shape =
         whole ? xr_tensor_of(XR_F32, NULL, p->ndim, p->shape) : xr_tensor1(XR_F32, NULL, count);
     return (XrSaveTensor){
@@ -153,6 +156,7 @@ static int64_t take(XrTrainState *s, const Kind *kind, const XrStored *stored, S
     XrTensor to = xr_rows(kind->flat, ours.at + begin - ours.begin, end - begin);
     b->upload(b, to.data, stored->bytes + (size_t)(begin - there.begin) * sizeof(float),
               xr_nbytes(&to));
+    xr_train_release(s, &to);
     return end - begin;
 }
 

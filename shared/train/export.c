@@ -14,24 +14,25 @@ static const size_t SHARD_BYTES = (size_t)5 << 30;
 
 // A trained tensor on its way into a file of another type.
 typedef struct Source {
-    XrBackend *backend;
+    const XrTrainState *state;
     XrTensor values;
     XrDType dtype;
 } Source;
 
 static bool fill_from(void *context, size_t offset, void *chunk, size_t bytes, XrError *err) {
     const Source *source = context;
-    XrBackend *b = source->backend;
+    XrBackend *b = source->state->model->backend;
     size_t width = xr_dtype_size(source->dtype), count = bytes / width;
-    const float *from = (const float *)source->values.data + offset / width;
+    XrTensor part = xr_rows(&source->values, (int64_t)(offset / width), (int64_t)count);
     if (source->dtype == XR_F32) {
-        b->download(b, chunk, from, bytes);
-        return true;
+        b->download(b, chunk, part.data, bytes);
+    } else {
+        float *wide = xr_malloc(count * sizeof *wide);
+        b->download(b, wide, part.data, count * sizeof *wide);
+        xr_convert_parallel(b->threads, chunk, source->dtype, wide, XR_F32, (int64_t)count);
+        free(wide);
     }
-    float *wide = xr_malloc(count * sizeof *wide);
-    b->download(b, wide, from, count * sizeof *wide);
-    xr_convert_parallel(b->threads, chunk, source->dtype, wide, XR_F32, (int64_t)count);
-    free(wide);
+    xr_train_release(source->state, &part);
     return true;
 }
 
@@ -50,8 +51,7 @@ static bool write_model(const XrTrainState *s, const char *folder, const char *d
         tensors[i] = (XrSaveTensor){.name = p->name, .tensor = model->weights.tensors[i]};
         if (!s->trained[i]) continue;
         XrDType type = type_of(dtype, tensors[i].tensor.dtype);
-        sources[i] = (Source){model->backend,
-                              xr_rows(&s->values, s->begin[i], xr_parameter_elements(p)), type};
+        sources[i] = (Source){s, xr_rows(&s->values, s->begin[i], xr_parameter_elements(p)), type};
         tensors[i].tensor = xr_tensor_of(type, NULL, p->ndim, p->shape);
         tensors[i].fill = fill_from;
         tensors[i].context = &sources[i];

@@ -26,6 +26,8 @@ static const ForeignKey KEYS[] = {
     {"report_to", "metrics.jsonl has everything, and xreasoner report draws it"},
     {"gradient_checkpointing_kwargs", "\"gradient_checkpointing\" has no settings"},
     {"tf32", "products are in f32 without TF32"},
+    {"deepspeed", "\"offload_optimizer\" and \"gradient_checkpointing\" save memory"},
+    {"fsdp", "\"offload_optimizer\" and \"gradient_checkpointing\" save memory"},
     {"disable_dropout", "the model has no dropout"},
     // TRL, sft
     {"max_seq_length", "use \"max_length\""},
@@ -66,6 +68,7 @@ static const ForeignKey KEYS[] = {
     {"train_batch_size", "\"per_device_train_batch_size\" x \"gradient_accumulation_steps\" is the "
                          "number of responses in a step"},
     {"ppo_mini_batch_size", "use \"steps_per_generation\""},
+    {"optimizer_offload", "use \"offload_optimizer\""},
     {"grad_clip", "use \"max_grad_norm\""},
     {"max_response_length", "use \"max_completion_length\""},
     {"overlong_buffer_len", "use \"overlong_responses\": \"soft\" and \"overlong_buffer\""},

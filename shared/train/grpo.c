@@ -436,7 +436,7 @@ static bool open_training(Grpo *s, XrError *err) {
     const XrRunConfig *c = s->config;
     if (!xr_run_model_open(&s->chat_model, s->options->backend, c, true, err) ||
         !xr_train_state_create(&s->state, s->chat_model->model, s->options->comm,
-                               (XrTrainStateOptions){c->train_vision, c->bf16}, err) ||
+                               xr_run_state_options(c, s->folder.path), err) ||
         !open_policies(s, err) || !open_data(s, err) ||
         !xr_run_model_fingerprint(&s->info, s->chat_model, err)) {
         return false;

@@ -31,15 +31,10 @@ static bool squared_norm(XrTrainState *s, double *out, XrError *err) {
     return s->comm->sum_f64(s->comm, out, 1, err);
 }
 
-// Steps what this rank owns of a parameter; biases and norms do not decay.
-static void step_parameter(XrTrainState *s, const XrTrainPiece *piece, int index, XrAdamW adamw) {
-    const XrParameter *p = &s->model->table.items[index];
-    int64_t begin = XR_MAX(s->begin[index], piece->own_begin);
-    int64_t end =
-        XR_MIN(s->begin[index] + xr_parameter_elements(p), piece->own_begin + piece->own_count);
-    if (begin >= end) return;
-    if (!p->decay) adamw.weight_decay = 0;
-    int64_t moment = piece->moment_begin + begin - piece->own_begin, count = end - begin;
+// Steps the elements [begin, begin + count) of the flat tensors, a part of one parameter.
+static void step_elements(XrTrainState *s, const XrTrainPiece *piece, int index, int64_t begin,
+                          int64_t count, const XrAdamW *adamw) {
+    int64_t moment = piece->moment_begin + begin - piece->own_begin;
     XrTensor value = xr_rows(&s->values, begin, count);
     XrTensor first = xr_rows(&s->first, moment, count), second = xr_rows(&s->second, moment, count);
     XrTensor gradient = xr_rows(&s->gradients.flat, begin, count), rounded;
@@ -48,7 +43,24 @@ static void step_parameter(XrTrainState *s, const XrTrainPiece *piece, int index
         rounded = xr_rows(&s->rounded, s->rounded_begin[index] + within, count);
     }
     xr_adamw(s->model->backend, &value, &first, &second, s->rounded.data ? &rounded : NULL,
-             &gradient, adamw);
+             &gradient, *adamw);
+    xr_train_release(s, &value);
+    xr_train_release(s, &first);
+    xr_train_release(s, &second);
+}
+
+// Steps what this rank owns of a parameter; biases and norms do not decay.
+static void step_parameter(XrTrainState *s, const XrTrainPiece *piece, int index, XrAdamW adamw) {
+    const XrParameter *p = &s->model->table.items[index];
+    int64_t begin = XR_MAX(s->begin[index], piece->own_begin);
+    int64_t end =
+        XR_MIN(s->begin[index] + xr_parameter_elements(p), piece->own_begin + piece->own_count);
+    if (!p->decay) adamw.weight_decay = 0;
+    int64_t grain = s->offloaded ? s->model->backend->offload_grain : 0;
+    int64_t most = grain ? grain / (int64_t)sizeof(float) : XR_MAX(end - begin, 1);
+    for (; begin < end; begin += most) {
+        step_elements(s, piece, index, begin, XR_MIN(most, end - begin), &adamw);
+    }
 }
 
 void xr_train_round(XrTrainState *s) {
@@ -58,6 +70,7 @@ void xr_train_round(XrTrainState *s) {
         XrTensor value = xr_rows(&s->values, s->begin[i], count);
         XrTensor rounded = xr_rows(&s->rounded, s->rounded_begin[i], count);
         xr_round_bf16(s->model->backend, &rounded, &value);
+        xr_train_release(s, &value);
     }
 }
 

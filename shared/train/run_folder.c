@@ -124,7 +124,8 @@ static bool lock_folder(XrRunFolder *f, XrError *err) {
 static bool may_differ(const char *key) {
     static const char *const keys[] = {"output_dir",          "save_steps",     "save_total_limit",
                                        "kv_cache_mb",         "num_concurrent", "max_retries",
-                                       "max_batch_sequences", "timeout",        "denominator"};
+                                       "max_batch_sequences", "timeout",        "denominator",
+                                       "offload_optimizer"};
     for (size_t i = 0; i < XR_COUNT(keys); i++) {
         if (strcmp(key, keys[i]) == 0) return true;
     }

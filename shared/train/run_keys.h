@@ -48,6 +48,9 @@ enum {
     REAL(max_grad_norm, XR_RUN_TRAIN, 0, 1, 0, 1e9, "longer gradients are shortened; 0: never")    \
     BOOL(gradient_checkpointing, XR_RUN_TRAIN, true,                                               \
          "keep only each layer's input and compute the rest again")                                \
+    BOOL(offload_optimizer, XR_RUN_TRAIN, false,                                                   \
+         "AdamW's moments lie on disk in output_dir (cuda: in the host's memory); so do masters "  \
+         "in bf16")                                                                                \
     BOOL(train_vision, XR_RUN_TRAIN, false, "train the vision tower and the merger too")           \
     INT(save_steps, XR_RUN_TRAIN, 500, 50, 0, 1e9, "a checkpoint every so many steps; 0: none")    \
     INT(save_total_limit, XR_RUN_TRAIN, 2, 2, 0, 1e6, "checkpoints kept; 0: all")                  \

@@ -26,6 +26,12 @@ bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig 
     return ok;
 }
 
+XrTrainStateOptions xr_run_state_options(const XrRunConfig *c, const char *folder) {
+    return (XrTrainStateOptions){.vision = c->train_vision,
+                                 .bf16 = c->bf16,
+                                 .offload = c->offload_optimizer ? folder : NULL};
+}
+
 bool xr_run_model_fingerprint(XrCheckpointInfo *info, const XrChatModel *m, XrError *err) {
     static const char *const names[] = {"config.json", "tokenizer.json"};
     bool ok = true;

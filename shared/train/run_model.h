@@ -11,6 +11,9 @@
 bool xr_run_model_open(XrChatModel **out, XrBackend *backend, const XrRunConfig *config,
                        bool to_train, XrError *err);
 
+// How the state of a run in `folder`, which must stay while it is made, is to be kept.
+XrTrainStateOptions xr_run_state_options(const XrRunConfig *config, const char *folder);
+
 // Adds the folder's config.json and tokenizer.json to the files that a resumed run must find as
 // they were.
 bool xr_run_model_fingerprint(XrCheckpointInfo *info, const XrChatModel *chat_model, XrError *err);

@@ -368,7 +368,7 @@ static bool open_training(Sft *s, XrError *err) {
                                c->gradient_accumulation_steps * s->options->comm->size};
     XrKeep keep = c->gradient_checkpointing ? XR_KEEP_INPUTS : XR_KEEP_ALL;
     if (!xr_train_state_create(&s->state, s->chat_model->model, s->options->comm,
-                               (XrTrainStateOptions){c->train_vision, c->bf16}, err) ||
+                               xr_run_state_options(c, s->folder.path), err) ||
         !xr_train_pass_create(&s->pass, &s->state, capacity_of(s), keep, err) ||
         !add_fingerprints(s, err)) {
         return false;

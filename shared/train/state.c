@@ -84,6 +84,23 @@ static void release_pages(const XrModel *model, const XrTensor *stored) {
     }
 }
 
+static bool lies_in(const XrTensor *flat, const void *data) {
+    const char *at = data, *begin = flat->data;
+    return begin && at >= begin && at < begin + xr_nbytes(flat);
+}
+
+static bool has_far_values(const XrTrainState *s) {
+    return s->offloaded && s->rounded.data;
+}
+
+void xr_train_release(const XrTrainState *s, const XrTensor *part) {
+    XrBackend *b = s->model->backend;
+    bool far =
+        (s->offloaded && (lies_in(&s->first, part->data) || lies_in(&s->second, part->data))) ||
+        (has_far_values(s) && lies_in(&s->values, part->data));
+    if (far) b->offload_release(b, part->data, xr_nbytes(part));
+}
+
 static bool take_parameter(XrTrainState *s, int index, XrError *err) {
     XrModel *model = s->model;
     XrBackend *b = model->backend;
@@ -107,8 +124,24 @@ static bool take_parameter(XrTrainState *s, int index, XrError *err) {
     model->owned[index] = false;
     XrTensor used = s->rounded.data ? xr_rows(&s->rounded, s->rounded_begin[index], 1) : piece;
     *parameter = xr_tensor_of(used.dtype, used.data, p->ndim, p->shape);
+    xr_train_release(s, &piece);
     release_pages(model, stored);
     return true;
+}
+
+// `offload`: the folder of a tensor further away (then it is zero), or NULL.
+static bool alloc_flat(XrBackend *b, XrTensor *out, int64_t elements, const char *offload,
+                       const char *what, XrError *err) {
+    if (!offload) return xr_tensor_alloc(b, out, XR_F32, 1, &elements, what, err);
+    *out = xr_tensor1(XR_F32, NULL, elements);
+    out->data = b->offload_alloc(b, xr_nbytes(out), offload, what, err);
+    return out->data != NULL;
+}
+
+static void free_flat(XrBackend *b, XrTensor *flat, bool offloaded) {
+    if (offloaded && flat->data) b->offload_free(b, flat->data, xr_nbytes(flat));
+    if (offloaded) flat->data = NULL;
+    xr_tensor_free(b, flat);
 }
 
 bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm,
@@ -122,12 +155,14 @@ bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm,
     }
     cut_pieces(out);
     int64_t moments = share_pieces(out), rounded = align_rounded(out);
+    out->offloaded = options.offload != NULL;
     bool ok =
-        xr_tensor_alloc(b, &out->values, XR_F32, 1, &out->elements, "trained weights", err) &&
         (!options.bf16 ||
          xr_tensor_alloc(b, &out->rounded, XR_BF16, 1, &rounded, "trained weights in bf16", err)) &&
-        xr_tensor_alloc(b, &out->first, XR_F32, 1, &moments, "AdamW's first moments", err) &&
-        xr_tensor_alloc(b, &out->second, XR_F32, 1, &moments, "AdamW's second moments", err) &&
+        alloc_flat(b, &out->values, out->elements, options.bf16 ? options.offload : NULL,
+                   "trained weights", err) &&
+        alloc_flat(b, &out->first, moments, options.offload, "AdamW's first moments", err) &&
+        alloc_flat(b, &out->second, moments, options.offload, "AdamW's second moments", err) &&
         xr_gradients_create(&out->gradients, model, out->trained, err);
     for (int i = 0; ok && i < model->table.count; i++) {
         if (out->trained[i]) {
@@ -136,19 +171,16 @@ bool xr_train_state_create(XrTrainState *out, XrModel *model, XrComm *comm,
             ok = xr_model_place(model, i, err);
         }
     }
-    if (ok) {
-        xr_train_round(out);
+    if (!ok) {
+        xr_train_state_free(out);
+        return false;
+    }
+    xr_train_round(out);
+    if (!out->offloaded) {
         b->zero(b, out->first.data, xr_nbytes(&out->first));
         b->zero(b, out->second.data, xr_nbytes(&out->second));
-    } else {
-        xr_train_state_free(out);
     }
-    return ok;
-}
-
-static bool lies_in(const XrTensor *flat, const void *data) {
-    const char *at = data, *begin = flat->data;
-    return begin && at >= begin && at < begin + xr_nbytes(flat);
+    return true;
 }
 
 // Parameters that point into the flat tensors lose them with the state.
@@ -166,10 +198,10 @@ void xr_train_state_free(XrTrainState *state) {
     XrBackend *b = state->model->backend;
     drop_parameters(state);
     xr_gradients_free(&state->gradients);
-    xr_tensor_free(b, &state->values);
+    free_flat(b, &state->values, has_far_values(state));
+    free_flat(b, &state->first, state->offloaded);
+    free_flat(b, &state->second, state->offloaded);
     xr_tensor_free(b, &state->rounded);
-    xr_tensor_free(b, &state->first);
-    xr_tensor_free(b, &state->second);
     free(state->trained);
     free(state->begin);
     free(state->rounded_begin);

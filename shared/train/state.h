@@ -30,6 +30,7 @@ typedef struct XrTrainState {
     XrTensor first, second; // AdamW's moments of what this rank owns
     XrGradients gradients;  // zeroed by every step
     int64_t elements;
+    bool offloaded;  // the moments, and in bf16 training `values`, are in memory further away
     int64_t step;    // optimiser steps made
     int64_t skipped; // steps left out for a gradient norm that was not finite
 } XrTrainState;
@@ -41,6 +42,9 @@ typedef struct XrAdamWSettings {
 typedef struct XrTrainStateOptions {
     bool vision; // the vision tower and merger are trained too
     bool bf16;   // the passes compute in bf16 (on a CPU: with weights in bf16)
+    // A folder, or NULL: what the optimiser alone uses, the moments and in bf16 training the f32
+    // weights, lies in the backend's memory for what is offloaded. Changes no bit of a result.
+    const char *offload;
 } XrTrainStateOptions;
 
 // Makes the language model, and with `vision` the tower and merger too, trainable: their parameters
@@ -59,6 +63,10 @@ void xr_train_state_free(XrTrainState *state);
 // finite changes nothing and is counted in `skipped`. Fails only when the communicator does.
 bool xr_train_step(XrTrainState *state, const XrAdamWSettings *settings, double learning_rate,
                    double *grad_norm, XrError *err);
+
+// Says that a part of `values` or of the moments is not needed soon, which makes room where it is
+// offloaded.
+void xr_train_release(const XrTrainState *state, const XrTensor *part);
 
 // After values were changed from outside (a loaded checkpoint): every rank gets all of them, and
 // the passes see them.
