@@ -29,7 +29,7 @@ static void steps(void **state) {
     XrBackend *b = xr_test_backend(*state);
     XrBenchList list = {0};
     xr_bench_train_step(&list, true);
-    assert_int_equal(list.count, 2);
+    assert_int_equal(list.count, 3);
     for (int i = 0; i < list.count; i++) {
         XrBenchWork work = run_case(&list.items[i], b);
         assert_true(work.units == 18);
