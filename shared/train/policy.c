@@ -169,8 +169,8 @@ static void compare(XrBackend *b, const XrTensor *logprob, const Micro *m, XrPol
     for (int64_t i = 0; i < m->trained; i++) {
         double difference = fabs((double)current[i] - (double)m->old[i]);
         out->difference += difference;
-        // A NaN is larger than anything.
-        if (!(difference <= out->largest)) out->largest = difference;
+        // A NaN is larger than anything, and stays.
+        if (isnan(difference) || difference > out->largest) out->largest = difference;
     }
     free(current);
 }
@@ -235,5 +235,5 @@ bool xr_policy_accumulate(XrPolicy *p, const XrPolicyLoss *loss, const XrPolicyI
                                .clipped_dual = sums[7],
                                .ratio = sums[8]};
     out->difference = sums[9];
-    return true;
+    return comm->max_f64(comm, &out->largest, 1, err);
 }

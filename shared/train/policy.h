@@ -38,11 +38,11 @@ int xr_policy_items(const XrPolicy *policy, XrRolloutGroup *groups, int count,
 bool xr_policy_evaluate(XrPolicy *policy, const XrPolicyItem *items, int count, bool reference,
                         XrError *err);
 
-// What an optimiser step found; all of it summed over ranks but the maximum.
+// What an optimiser step found, on all ranks.
 typedef struct XrPolicyStep {
     XrPolicySums sums;
     double difference; // sum over trained tokens of |sampler's - trainer's log-probability|
-    double largest;    // of them
+    double largest;    // of them; NaN where one is
 } XrPolicyStep;
 
 // Adds the gradients of the loss of all items, one optimiser step's, to the state's. Rollouts have
