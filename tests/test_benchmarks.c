@@ -165,6 +165,62 @@ static void malformed_rows_take_no_ids(void **state) {
     done();
 }
 
+// The row that can be asked has the id, wherever it stands; what is wrong with the other is said.
+static void usable_rows_keep_their_ids(void **state) {
+    load_made("jsonl", "ids.jsonl",
+              "{\"id\":\"a\",\"question\":\"One?\"}\n"
+              "{\"id\":\"b\",\"question\":\"Which?\",\"options\":[\"x\",\"y\"],\"answer\":\"D\"}\n"
+              "{\"id\":\"a\",\"question\":\"One?\",\"answer\":\"1\"}\n"
+              "{\"id\":\"b\",\"question\":\"Two?\",\"answer\":\"2\"}\n"
+              "{\"id\":\"a\",\"question\":\"Three?\",\"answer\":\"3\"}\n"
+              "{\"id\":\"c\",\"question\":\"Four?\"}\n"
+              "{\"id\":\"c\",\"question\":\"Five?\"}\n");
+    check_item(2, "a", "One?", "1");
+    check_item(3, "b", "Two?", "2");
+    check_problem(0, XR_ITEM_DUPLICATE, "ids.jsonl:1: the id \"a\" is that of ");
+    check_problem(0, XR_ITEM_DUPLICATE, "ids.jsonl:3; besides, ");
+    check_problem(0, XR_ITEM_DUPLICATE, "\"answer\"");
+    check_problem(1, XR_ITEM_DUPLICATE, "none of the 2 options");
+    check_problem(4, XR_ITEM_DUPLICATE, "ids.jsonl:3");
+    check_problem(5, XR_ITEM_MALFORMED, "\"answer\"");
+    check_problem(6, XR_ITEM_DUPLICATE, "ids.jsonl:6; besides, ");
+    assert_string_equal(items.items[0].id, "a#2");
+    assert_string_equal(items.items[4].id, "a#3");
+    assert_ptr_equal(xr_benchmark_item(&items, "a"), &items.items[2]);
+    assert_ptr_equal(xr_benchmark_item(&items, "a#2"), &items.items[0]);
+    assert_int_equal(items.problems[XR_ITEM_USABLE], 2);
+    assert_int_equal(items.problems[XR_ITEM_MALFORMED], 1);
+    assert_int_equal(items.problems[XR_ITEM_DUPLICATE], 4);
+    assert_int_equal(xr_benchmark_denominator(&items), 3);
+    done();
+}
+
+// A row without an id is an item of its own, even where another is called by its number, or as a
+// duplicate has come to be called.
+static void numbers_are_no_ids(void **state) {
+    load_made("jsonl", "numbers.jsonl",
+              "{\"question\":\"One?\",\"answer\":\"1\"}\n"
+              "{\"question\":\n"
+              "{\"id\":\"0\",\"question\":\"Two?\",\"answer\":\"2\"}\n"
+              "{\"id\":\"row-1\",\"question\":\"Three?\",\"answer\":\"3\"}\n"
+              "{\"id\":\"5\",\"question\":\"Four?\",\"answer\":\"4\"}\n"
+              "{\"question\":\"Five?\",\"answer\":\"5\"}\n"
+              "{\"id\":\"5\",\"question\":\"Six?\",\"answer\":\"6\"}\n"
+              "{\"id\":\"5#3\",\"question\":\"Seven?\",\"answer\":\"7\"}\n");
+    check_item(0, "0#2", "One?", "1");
+    check_problem(1, XR_ITEM_MALFORMED, "numbers.jsonl:2: ");
+    check_item(2, "0", "Two?", "2");
+    check_item(3, "row-1", "Three?", "3");
+    check_item(4, "5", "Four?", "4");
+    check_item(5, "5#2", "Five?", "5");
+    check_problem(6, XR_ITEM_DUPLICATE, "numbers.jsonl:5");
+    check_item(7, "5#3", "Seven?", "7");
+    assert_string_equal(items.items[1].id, "row-1#2");
+    assert_string_equal(items.items[6].id, "5#3#2");
+    assert_int_equal(xr_benchmark_denominator(&items), 7);
+    done();
+}
+
 static void medqa_rows(void **state) {
     load_made(
         "medqa_4", "medqa.jsonl",
@@ -493,6 +549,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(math_and_aime_rows),
         cmocka_unit_test(tables_of_text),
         cmocka_unit_test(malformed_rows_take_no_ids),
+        cmocka_unit_test(usable_rows_keep_their_ids),
+        cmocka_unit_test(numbers_are_no_ids),
         cmocka_unit_test(medqa_rows),
         cmocka_unit_test(mmmu_rows),
         cmocka_unit_test(mmmu_pro_rows),

@@ -89,12 +89,7 @@ static bool mmmu_convert(const XrRow *row, XrItem *item, XrError *err) {
     bool asked =
         item->question_text || xr_row_get(row, "ground_truth") || xr_row_get(row, "response");
     if (!item->question_text) item->question_text = xr_strdup("");
-    if (id && *id) {
-        free(item->id);
-        item->id = id;
-    } else {
-        free(id);
-    }
+    xr_item_set_id(item, id);
     if (!asked) return xr_row_wrong(row, "question", "a text", err);
     if (!*item->question_text)
         xr_item_set_note(item, "the file holds no question, only its answer");

@@ -63,10 +63,7 @@ static bool mathvista_convert(const XrRow *row, XrItem *item, XrError *err) {
     }
     item->published_gold = xr_row_copy(row, "answer");
     if (!item->published_gold) return xr_row_wrong(row, "answer", "a text", err);
-    if (row->data->key) {
-        free(item->id);
-        item->id = xr_strdup(row->data->key);
-    }
+    if (row->data->key) xr_item_set_id(item, xr_strdup(row->data->key));
     xr_item_take_id(item, row, ids);
     xr_item_take_tag(item, row, "question_type", "question_type");
     xr_item_take_tag(item, row, "answer_type", "answer_type");

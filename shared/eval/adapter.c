@@ -53,14 +53,18 @@ bool xr_row_need(const XrRow *row, const char *key, char **out, XrError *err) {
 
 // ---- parts of an item ----
 
-void xr_item_take_id(XrItem *item, const XrRow *row, const char *const *keys) {
-    char *id = xr_row_copy_any(row, keys);
+void xr_item_set_id(XrItem *item, char *id) {
     if (!id || !*id) {
         free(id);
         return;
     }
     free(item->id);
     item->id = id;
+    item->named = true;
+}
+
+void xr_item_take_id(XrItem *item, const XrRow *row, const char *const *keys) {
+    xr_item_set_id(item, xr_row_copy_any(row, keys));
 }
 
 static void add_tag(XrItem *item, const char *name, char *value) {

@@ -55,7 +55,9 @@ bool xr_row_need(const XrRow *row, const char *key, char **out, XrError *err);
 
 // ---- parts of an item ----
 
-// Replaces the id, if the row has one of the keys (ended by NULL).
+// Replaces the number of the row by its own id; nothing where that is NULL or empty. Takes `id`.
+void xr_item_set_id(XrItem *item, char *id);
+// The same with the id, if the row has one of the keys (ended by NULL).
 void xr_item_take_id(XrItem *item, const XrRow *row, const char *const *keys);
 // Adds a tag from a key of the row, if it is there; `name` is static.
 void xr_item_take_tag(XrItem *item, const XrRow *row, const char *key, const char *name);

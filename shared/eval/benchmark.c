@@ -120,25 +120,50 @@ static void rename_item(XrItem *item, const char *format, const char *id, long l
     item->id = name.data;
 }
 
-// Keeps ids unique: an item whose id is taken becomes a duplicate with another id.
+// Makes an item a duplicate of another, whatever else is wrong with it.
+static void set_duplicate(XrItem *item, const XrItem *other) {
+    char *problem = item->problem_text; // "PLACE: TEXT"
+    item->problem_text = NULL;
+    item->problem = XR_ITEM_USABLE;
+    xr_item_set_problem(item, XR_ITEM_DUPLICATE, "the id \"%s\" is that of %s%s%s", item->id,
+                        other->place, problem ? "; besides, " : "",
+                        problem ? problem + strlen(item->place) + 2 : "");
+    free(problem);
+}
+
+// Gives an item whose id is another's an id of its own.
+static void step_aside(XrBenchmarkItems *items, XrItem *item, const XrItem *other) {
+    if (item->named && other->named) set_duplicate(item, other);
+    char *id = item->id;
+    item->id = NULL;
+    item->named = false;
+    int64_t *slot;
+    long long n = 2;
+    do {
+        rename_item(item, "#%lld", id, n++);
+        slot = id_slot(items, item->id);
+    } while (*slot);
+    *slot = item - items->items + 1;
+    free(id);
+}
+
+// Whether `item` is to have the id, and not the earlier row that has it: one that is called so over
+// one that is numbered so, one that can be used over one that cannot.
+static bool outranks(const XrItem *item, const XrItem *earlier) {
+    if (item->named != earlier->named) return item->named;
+    return item->problem == XR_ITEM_USABLE && earlier->problem != XR_ITEM_USABLE;
+}
+
+// Keeps ids unique.
 static void enter_id(XrBenchmarkItems *items, XrItem *item) {
-    int64_t *slot = id_slot(items, item->id);
-    if (*slot) {
-        const XrItem *first = &items->items[*slot - 1];
-        char *id = item->id;
-        item->id = NULL;
-        free(item->problem_text);
-        item->problem_text = NULL;
-        item->problem = XR_ITEM_USABLE;
-        xr_item_set_problem(item, XR_ITEM_DUPLICATE, "the id \"%s\" is that of %s", id,
-                            first->place);
-        for (long long n = 2; *slot; n++) {
-            rename_item(item, "#%lld", id, n);
-            slot = id_slot(items, item->id);
-        }
-        free(id);
+    int64_t *slot = id_slot(items, item->id), position = item - items->items + 1;
+    XrItem *earlier = *slot ? &items->items[*slot - 1] : NULL;
+    if (earlier && !outranks(item, earlier)) {
+        step_aside(items, item, earlier);
+        return;
     }
-    *slot = items->count + 1;
+    *slot = position;
+    if (earlier) step_aside(items, earlier, item);
 }
 
 static void check_files(XrItem *item, const XrItemContent *content) {
@@ -160,6 +185,8 @@ static void name_malformed(XrItem *item, const XrRow *row) {
     static const char *const keys[] = {"id",       "question_id", "pid", "unique_id",
                                        "image_id", "index",       "ID",  NULL};
     rename_item(item, "row-%lld", "", (long long)row->number);
+    item->named = false;
+    if (row->data->key) xr_item_set_id(item, xr_strdup(row->data->key));
     xr_item_take_id(item, row, keys);
 }
 
@@ -205,13 +232,13 @@ static bool read_item(Loader *loader, int64_t number, XrItem *item) {
     return belongs;
 }
 
-static void add_item(Loader *loader, XrItem *item) {
+static void add_item(Loader *loader, const XrItem *read) {
     XrBenchmarkItems *out = loader->out;
+    XrItem *item = &out->items[out->count++];
+    *item = *read;
     if (item->problem == XR_ITEM_USABLE && !loader->options->without_pictures) check_pictures(item);
     enter_id(out, item);
-    out->problems[item->problem]++;
     out->noted += item->note != NULL;
-    out->items[out->count++] = *item;
 }
 
 bool xr_benchmark_load(XrBenchmarkItems *out, const XrBenchmark *benchmark, const char *path,
@@ -236,6 +263,7 @@ bool xr_benchmark_load(XrBenchmarkItems *out, const XrBenchmark *benchmark, cons
         add_item(&loader, &item);
         out->limited = limit && out->count == limit && i + 1 < count;
     }
+    for (int64_t i = 0; i < out->count; i++) out->problems[out->items[i].problem]++;
     int64_t distinct = out->count - out->problems[XR_ITEM_DUPLICATE];
     if (!out->limited && distinct < benchmark->expected) {
         out->missing = benchmark->expected - distinct;

@@ -55,7 +55,7 @@ typedef enum XrItemProblem {
     XR_ITEM_MALFORMED,       // the row is no JSON, or lacks what the schema demands
     XR_ITEM_MISSING_PICTURE, // a picture file is not there
     XR_ITEM_WRONG_GOLD,      // the gold answer is none of the options
-    XR_ITEM_DUPLICATE,       // an earlier item has this id: no item of the published set
+    XR_ITEM_DUPLICATE,       // another row has this id: no item of the published set
     XR_ITEM_PROBLEMS,
 } XrItemProblem;
 
@@ -71,6 +71,7 @@ typedef struct XrItem {
     // 0 ("17"); a duplicate has "#2" and so on after it, a malformed row without an id is
     // "row-NUMBER".
     char *id;
+    bool named;    // the id is the row's own
     char *place;   // "FILE:LINE" of the row, for messages
     char *subject; // the published category by which tables are grouped
     XrItemTag tags[XR_ITEM_MOST_TAGS];
