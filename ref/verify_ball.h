@@ -282,6 +282,41 @@ XR_VERIFY_FUNCTION void take_arc_sine(Ball *x) {
     }
 }
 
+// A function of one number, in its place.
+XR_VERIFY_FUNCTION void apply_function(Ball *x, const XrVerifyStep *s) {
+    switch (s->op) {
+    case XR_V_NEGATE:
+        for (int i = 0; i < LANES; i++) x->v[i] = -x->v[i];
+        break;
+    case XR_V_POWER:
+        power(x, s->argument);
+        break;
+    case XR_V_ROOT:
+        take_root(x, s->argument);
+        break;
+    case XR_V_EXP:
+        raise_e(x);
+        break;
+    case XR_V_LN:
+        take_logarithm(x);
+        break;
+    case XR_V_SIN:
+        take_sine(x, 0);
+        break;
+    case XR_V_COS:
+        take_sine(x, 1);
+        break;
+    case XR_V_ATAN:
+        take_arc_tangent(x);
+        break;
+    case XR_V_ASIN:
+        take_arc_sine(x);
+        break;
+    default:
+        for (int i = 0; i < LANES; i++) x->v[i] = absolute(x->v[i]);
+    }
+}
+
 XR_VERIFY_FUNCTION void apply(Ball *stack, int *height, const XrVerifyStep *s,
                               const XrVerifyBatch *b, const double *at, int lanes) {
     Ball *top = &stack[*height - 1];
@@ -316,35 +351,8 @@ XR_VERIFY_FUNCTION void apply(Ball *stack, int *height, const XrVerifyStep *s,
     case XR_V_RAISE:
         raise(&stack[--*height - 1], top);
         break;
-    case XR_V_NEGATE:
-        for (int i = 0; i < LANES; i++) top->v[i] = -top->v[i];
-        break;
-    case XR_V_POWER:
-        power(top, s->argument);
-        break;
-    case XR_V_ROOT:
-        take_root(top, s->argument);
-        break;
-    case XR_V_EXP:
-        raise_e(top);
-        break;
-    case XR_V_LN:
-        take_logarithm(top);
-        break;
-    case XR_V_SIN:
-        take_sine(top, 0);
-        break;
-    case XR_V_COS:
-        take_sine(top, 1);
-        break;
-    case XR_V_ATAN:
-        take_arc_tangent(top);
-        break;
-    case XR_V_ASIN:
-        take_arc_sine(top);
-        break;
     default:
-        for (int i = 0; i < LANES; i++) top->v[i] = absolute(top->v[i]);
+        apply_function(top, s);
     }
     settle(&stack[*height - 1]);
 }

@@ -198,7 +198,7 @@ static const XrDemoSize SMALL = {.sft_steps = 3,
                                  .sft_rows = 4,
                                  .special_steps = 2,
                                  .rl_batches = 2,
-                                 .special_rl_batches = 1,
+                                 .special_rl_batches = 2,
                                  .questions = 2,
                                  .items = 6,
                                  .curve_items = 6,
@@ -240,6 +240,8 @@ static void page_is_whole(const char *folder) {
     xr_test_read(&page, folder, "report.html");
     xr_buffer_append(&page, "", 0);
     static const char *const needed[] = {
+        "Seed 3. SFT: 3 steps (2 for the specialisation), 4 rows a step. RL: 2 batches, 2 "
+        "questions",
         "<h2>The paper's findings",
         "Forced exit ends endless thinking",
         "<h2>Every model in every cell</h2>",
@@ -295,7 +297,7 @@ static void whole_demo(void **state) {
     discard(again, "results.json");
     char *curve = xr_path_join(again, "special/curve.jsonl");
     FILE *file = fopen(curve, "a");
-    fputs("{\"step\": 2, \"to", file);
+    fputs("{\"step\": 4, \"to", file);
     fclose(file);
     if (!run_demo(again, 1, SMALL)) fail_msg("%s", err.message);
     page_is_whole(again);

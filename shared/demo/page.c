@@ -252,6 +252,12 @@ static bool all_curves(XrBuffer *out, const XrDemoOptions *options, XrError *err
 
 // ---- the page ----
 
+// "6 batches", and how many the specialisation takes where it takes others.
+static void count_of(XrBuffer *out, const char *units, int64_t count, int64_t special) {
+    xr_buffer_format(out, "%" PRId64 " %s", count, units);
+    if (special != count) xr_buffer_format(out, " (%" PRId64 " for the specialisation)", special);
+}
+
 static void introduction(XrBuffer *out, const XrDemoOptions *options) {
     const XrDemoSize *s = &options->size;
     xr_buffer_text(
@@ -267,13 +273,14 @@ static void introduction(XrBuffer *out, const XrDemoOptions *options) {
         "full step-by-step thinking mostly in lists of two or three objects, and in one long list "
         "of ten. All post-training below is on "
         "<b>text</b>, most of it of one domain.</p>\n");
+    xr_buffer_format(out, "<p class=\"soft\">Seed %" PRIu64 ". SFT: ", options->seed);
+    count_of(out, "steps", s->sft_steps, s->special_steps);
+    xr_buffer_format(out, ", %" PRId64 " rows a step. RL: ", s->sft_rows);
+    count_of(out, "batches", s->rl_batches, s->special_rl_batches);
     xr_buffer_format(out,
-                     "<p class=\"soft\">Seed %" PRIu64 ". SFT: %" PRId64 " steps of %" PRId64
-                     " rows (%" PRId64 " for the specialisation). RL: %" PRId64 " batches (%" PRId64
-                     ") of %" PRId64
-                     " questions, 8 samples each, two optimiser steps a batch.</p>\n",
-                     options->seed, s->sft_steps, s->sft_rows, s->special_steps, s->rl_batches,
-                     s->special_rl_batches, s->questions);
+                     ", %" PRId64 " questions a batch, 8 samples each, two optimiser steps a "
+                     "batch.</p>\n",
+                     s->questions);
 }
 
 static void caveats(XrBuffer *out) {
