@@ -3,6 +3,7 @@
 #include "cuda/cuda.h"
 
 #include "cuda/divergence.h"
+#include "cuda/warpgroup.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ typedef struct Stage {
 typedef struct Cuda {
     XrBackend base;
     int device, multiprocessors;
-    bool ready; // set up without an error
+    bool warpgroups; // the device has them, and the code that runs on it is made for them
+    bool ready;      // set up without an error
     cudaStream_t stream;
     XrCudaBlas blas;
     Stage stages[STAGES];
@@ -280,6 +282,10 @@ int xr_cuda_multiprocessors(XrBackend *b) {
     return cuda_of(b)->multiprocessors;
 }
 
+bool xr_cuda_has_warpgroups(XrBackend *b) {
+    return cuda_of(b)->warpgroups;
+}
+
 XrCudaBlas *xr_cuda_blas(XrBackend *b) {
     XrCudaBlas *blas = &cuda_of(b)->blas;
     if (!blas->handle) {
@@ -388,10 +394,11 @@ static bool choose_device(Cuda *c, int device, XrError *err) {
 }
 
 XR_KERNEL(32) probe(int *answer) {
-    if (threadIdx.x == 0) *answer = 42;
+    if (threadIdx.x == 0) *answer = xr_has_warpgroups() ? 43 : 42;
 }
 
-// Whether kernels run at all: the first launch is where a missing architecture shows.
+// Whether kernels run at all: the first launch is where a missing architecture shows. And for which
+// of the architectures that there is code for they were compiled.
 static bool kernels_run(Cuda *c, XrError *err) {
     int *answer = NULL, host = 0;
     cudaError_t status = cudaMalloc((void **)&answer, sizeof *answer);
@@ -406,9 +413,11 @@ static bool kernels_run(Cuda *c, XrError *err) {
     cudaFree(answer);
     if (fails(status, "the first kernel", err)) return false;
     memcpy(&host, c->stages[0].memory, sizeof host);
-    return host == 42 || xr_fail(err, XR_ERR_UNSUPPORTED,
-                                 "CUDA: the first kernel gave a wrong answer; run "
-                                 "nvidia-smi to see the state of the GPU");
+    c->warpgroups = host == 43;
+    return host == 42 || host == 43 ||
+           xr_fail(err, XR_ERR_UNSUPPORTED,
+                   "CUDA: the first kernel gave a wrong answer; run nvidia-smi to see the state of "
+                   "the GPU");
 }
 
 static bool set_up(Cuda *c, XrError *err) {

@@ -19,6 +19,8 @@ cudaStream_t xr_cuda_stream(XrBackend *b);
 // What cuda/divergence.cu knows; NULL where its mode is off.
 struct XrCudaDivergence *&xr_cuda_divergence(XrBackend *b);
 int xr_cuda_multiprocessors(XrBackend *b);
+// Whether kernels may use the instructions of cuda/warpgroup.h.
+bool xr_cuda_has_warpgroups(XrBackend *b);
 
 // cuBLASLt, opened at first use, and what cuda/linear.cu remembers of its algorithms. A backend is
 // driven by one thread, so that these, like its stream and its scratch memory, need no lock.

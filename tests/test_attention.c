@@ -10,16 +10,25 @@
 
 // [longest, heads, kv_heads, head_dim, causal]: four sequences of `longest`, 0, 1 and half as many
 // tokens. Around blocks of 32 keys, tiles of 2 to 6 rows, and widths that fill no vector; on a GPU,
-// around tiles of 32 and 64 keys and of 64 and 128 rows. Then a window of the 7B model's vision
-// tower and its language model's heads.
-static const XrShape SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),   XR_SHAPE(1, 1, 1, 1, 1),
-                                 XR_SHAPE(31, 3, 1, 16, 1),  XR_SHAPE(32, 2, 2, 80, 0),
-                                 XR_SHAPE(33, 7, 1, 33, 1),  XR_SHAPE(64, 4, 2, 64, 0),
-                                 XR_SHAPE(97, 6, 2, 24, 1),  XR_SHAPE(130, 2, 1, 128, 1),
-                                 XR_SHAPE(63, 1, 1, 64, 1),  XR_SHAPE(65, 4, 1, 64, 1),
-                                 XR_SHAPE(127, 1, 1, 80, 0), XR_SHAPE(128, 1, 1, 128, 1),
-                                 XR_SHAPE(129, 1, 1, 8, 0),  XR_SHAPE(64, 16, 16, 80, 0),
-                                 XR_SHAPE(9, 28, 4, 128, 1), {0}};
+// around tiles of 32, 64 and 128 keys and of 64 and 128 rows, and more of them than buffers. Then a
+// window of the 7B model's vision tower and its language model's heads.
+static const XrShape SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),
+                                 XR_SHAPE(1, 1, 1, 1, 1),
+                                 XR_SHAPE(31, 3, 1, 16, 1),
+                                 XR_SHAPE(32, 2, 2, 80, 0),
+                                 XR_SHAPE(33, 7, 1, 33, 1),
+                                 XR_SHAPE(64, 4, 2, 64, 0),
+                                 XR_SHAPE(97, 6, 2, 24, 1),
+                                 XR_SHAPE(130, 2, 1, 128, 1),
+                                 XR_SHAPE(63, 1, 1, 64, 1),
+                                 XR_SHAPE(65, 4, 1, 64, 1),
+                                 XR_SHAPE(127, 1, 1, 80, 0),
+                                 XR_SHAPE(128, 1, 1, 128, 1),
+                                 XR_SHAPE(129, 1, 1, 8, 0),
+                                 XR_SHAPE(600, 1, 1, 80, 1),
+                                 XR_SHAPE(64, 16, 16, 80, 0),
+                                 XR_SHAPE(9, 28, 4, 128, 1),
+                                 {0}};
 
 static const XrShape CHECKED_SHAPES[] = {XR_SHAPE(1, 1, 1, 1, 1),
                                          XR_SHAPE(31, 3, 1, 16, 1),
@@ -153,6 +162,7 @@ const XrOpTest xr_op_test_attention = {.op = "attention",
                                        .checked_shapes = CHECKED_SHAPES,
                                        .types = XR_TYPES_ACTIVATIONS,
                                        .variants = XR_STRIDED | XR_MINIMAL,
+                                       .two_ways = true,
                                        .build = build,
                                        .reference = reference,
                                        .call = call,
@@ -560,6 +570,7 @@ static void same_bits_on_a_gpu(void **state) {
             continue;
         }
         XrBackend *b = other->instance(0);
+        b->batch_invariant = true; // without it a packed sequence may go another way
         const int64_t some[] = {2, 9, 64, 1000, 0}, single[] = {1, 0}, large[] = {100, 0};
         const int64_t tiles[] = {16, 0}; // more of keys than blocks, on few multiprocessors
         for (XrDType dtype = XR_F32; dtype <= XR_BF16; dtype++) {
@@ -575,6 +586,46 @@ static void same_bits_on_a_gpu(void **state) {
             same_bits(b, dtype, (XrHeads){2, 1, 128, 0.3f, true}, 200, large);
             same_bits(b, dtype, (XrHeads){4, 4, 8, 0.3f, true}, 300, tiles);
         }
+        b->batch_invariant = false;
+    }
+}
+
+// The first and last of three packed sequences, whose neighbour is NaN in all its tokens.
+static void keeps_to_its_sequence(XrBackend *b, XrDType dtype) {
+    enum { TOKENS = 200, BEGIN = 70, END = 130, WIDTH = 64 };
+    Bits t = {.b = b, .heads = {1, 1, WIDTH, 0.3f, true}, .tokens = TOKENS};
+    t.q = numbers(&t, dtype, WIDTH, 1);
+    t.k = numbers(&t, dtype, WIDTH, 2);
+    t.v = numbers(&t, dtype, WIDTH, 3);
+    t.packed = new_tensor(b, dtype, TOKENS, WIDTH);
+    XrTensor *inputs[] = {&t.q, &t.k, &t.v};
+    for (size_t i = 0; i < XR_COUNT(inputs); i++) {
+        XrTensor rows = xr_rows(inputs[i], BEGIN, END - BEGIN);
+        paint(b, rows.data, xr_nbytes(&rows));
+    }
+    XrTensor cu = integers(b, (int32_t[]){0, BEGIN, END, TOKENS}, 4, XR_1D);
+    xr_attention(b, &t.packed, NULL, &t.q, &t.k, &t.v, (XrSegments){&cu, BEGIN}, t.heads);
+    char *host = xr_malloc(xr_nbytes(&t.packed));
+    xr_download(b, host, &t.packed);
+    for (int64_t i = 0; i < xr_numel(&t.packed); i++) {
+        bool outside = i < BEGIN * WIDTH || i >= END * WIDTH;
+        double value = xr_load(dtype, host + (size_t)i * xr_dtype_size(dtype));
+        if (outside && isnan(value)) fail_msg("element %lld is NaN", (long long)i);
+    }
+    free(host);
+    XrTensor *all[] = {&t.q, &t.k, &t.v, &t.packed, &cu};
+    for (size_t i = 0; i < XR_COUNT(all); i++) xr_tensor_free(b, all[i]);
+}
+
+static void sequences_do_not_reach_each_other(void **state) {
+    for (const XrTestBackend *each = XR_TEST_BACKENDS; each->name; each++) {
+        const char *missing = each->missing();
+        if (missing) {
+            print_message("skipped: %s\n", missing);
+            continue;
+        }
+        keeps_to_its_sequence(each->instance(0), XR_F32);
+        if (each->low_precision) keeps_to_its_sequence(each->instance(0), XR_BF16);
     }
 }
 
@@ -582,4 +633,5 @@ static const XrOpTest *const TESTS[] = {&xr_op_test_attention, &xr_op_test_atten
                                         &xr_op_test_kv_write, &xr_op_test_attention_paged,
                                         &xr_op_test_kv_copy_pages};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_packed_chunked_and_single),
-                cmocka_unit_test(same_bits_on_a_gpu))
+                cmocka_unit_test(same_bits_on_a_gpu),
+                cmocka_unit_test(sequences_do_not_reach_each_other))

@@ -26,6 +26,12 @@ void xr_emulation_end_block(void);
 // Checks an access by the running thread; does nothing where accesses are not checked.
 void xr_emulation_access(const void *address, size_t bytes, bool write);
 
+// What products of warpgroups read (warpgroup.cpp): shared memory by its address, 16 bytes a time.
+const void *xr_emulation_shared_at(uint32_t address);
+void xr_emulation_read_by_product(const void *chunk, XrSite site);
+// warpgroup.cpp: a block ends with nothing on its way.
+void xr_emulation_end_warpgroups(void);
+
 // runtime.cpp: the status that the test asked for, or success.
 cudaError_t xr_emulation_status(const char *function);
 void xr_emulation_remember(cudaError_t status); // for cudaGetLastError

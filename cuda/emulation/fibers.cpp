@@ -221,6 +221,7 @@ static void run_block(size_t shared) {
         }
     } while (!pass_barrier());
     xr_emulation_end_block();
+    xr_emulation_end_warpgroups();
 }
 
 static bool launch_fits(dim3 grid, dim3 block, size_t shared) {

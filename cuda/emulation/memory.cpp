@@ -10,6 +10,7 @@
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/emulation.h"
 #include "cuda/emulation/memory.h"
+#include "cuda/emulation/warpgroup.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -158,6 +159,7 @@ alignas(1024) static char arena[ARENA];
 static Shared arrays[MOST_ARRAYS];
 static int array_count;
 static size_t arena_used, shared_used;
+static uint32_t block_number; // of those that have begun
 static const char DYNAMIC = 0;
 
 static void *add_array(const void *key, size_t bytes, size_t alignment) {
@@ -177,6 +179,7 @@ static void *add_array(const void *key, size_t bytes, size_t alignment) {
 void xr_emulation_begin_block(size_t dynamic_shared) {
     array_count = 0;
     arena_used = shared_used = 0;
+    block_number++;
     if (dynamic_shared) add_array(&DYNAMIC, dynamic_shared, 1024);
 }
 
@@ -195,6 +198,53 @@ void *xr_emulation_dynamic_shared(void) {
         xr_emulation_error("the launch asked for no dynamic shared memory");
     }
     return arena + arrays[0].begin;
+}
+
+// Addresses within the block's shared memory, which descriptors of wgmma hold 18 bits of.
+uint32_t xr_shared_address(const void *shared) {
+    const size_t at = (size_t)((const char *)shared - arena);
+    if (at >= (1u << 18)) xr_emulation_error("%p has no address of 18 bits", shared);
+    return (uint32_t)at;
+}
+
+const void *xr_emulation_shared_at(uint32_t address) {
+    return arena + address;
+}
+
+// ---- what products of warpgroups may read ----
+//
+// They read shared memory by another way than threads write it ("async proxy"): what a thread has
+// written they see after that thread's fence and a barrier. Known of every 16 bytes are the last
+// thread that wrote there (in builds without checked accesses: by an asynchronous copy) and how
+// many fences it had passed.
+
+struct Writer {
+    uint32_t block, fences;
+    uint16_t thread;
+};
+static Writer writers[ARENA / 16 + 1];
+static uint32_t fences[XR_MOST_THREADS];
+
+static void note_write(const void *shared, size_t bytes) {
+    const size_t at = (size_t)((const char *)shared - arena);
+    for (size_t i = at / 16; i <= (at + bytes - 1) / 16; i++) {
+        writers[i] = Writer{block_number, fences[xr_running.thread], (uint16_t)xr_running.thread};
+    }
+}
+
+void xr_show_to_products(void) {
+    fences[xr_running.thread]++;
+}
+
+void xr_emulation_read_by_product(const void *chunk, XrSite site) {
+    const Writer *w = &writers[((const char *)chunk - arena) / 16];
+    if (w->block == block_number && w->fences == fences[w->thread]) {
+        xr_emulation_error(
+            "%s at %s:%d: it reads shared memory that thread %d has written, with no "
+            "fence.proxy.async after it",
+            site.operation, site.file, site.line, w->thread);
+    }
+    xr_emulation_access(chunk, 16, false);
 }
 
 // ---- asynchronous copies ----
@@ -245,6 +295,7 @@ void xr_emulation_copy_wait(int groups) {
         xr_emulation_access(c->copy[i].shared, 16, true);
         xr_emulation_copy(bytes, c->copy[i].global, (size_t)c->copy[i].bytes);
         memcpy(c->copy[i].shared, bytes, 16);
+        note_write(c->copy[i].shared, 16);
     }
     memmove(c->copy, c->copy + count, (size_t)(c->count - count) * sizeof *c->copy);
     c->count -= count;
@@ -347,6 +398,7 @@ static void shared_access(size_t at, size_t bytes, bool write) {
                            write ? "writes" : "reads", bytes);
     }
     for (size_t k = 0; k < bytes; k++) touch(at + k, write);
+    if (write) note_write(arena + at, bytes);
 }
 
 // Constants of the program: what its file holds.

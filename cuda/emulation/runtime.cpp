@@ -5,6 +5,7 @@
 #include "cuda/emulation/graph.h"
 #include "cuda/emulation/memory.h"
 #include "cuda/emulation/pinned.h"
+#include "cuda/emulation/warpgroup.h"
 
 #include <stdlib.h>
 
@@ -16,6 +17,10 @@ static int major = 8, minor = 0;
 void xr_emulation_set_capability(int new_major, int new_minor) {
     major = new_major;
     minor = new_minor;
+}
+
+bool xr_has_warpgroups(void) {
+    return major == 9 && minor == 0;
 }
 
 void xr_emulation_fail(const char *function, int count, cudaError_t status) {

@@ -31,7 +31,8 @@
 // with what the CPU computes, too. The bits must be the same on 1 and on 3 threads (on a GPU: when
 // done again; emulated: with threads and blocks in the opposite order), and, where
 // `independent_rows` says so, for a part of the rows as for all. A test program runs its CPU rows
-// again for each lower instruction set (XR_CPU).
+// again for each lower instruction set (XR_CPU). Where `two_ways` says so, a GPU's rows go both
+// ways, if it has both; the emulated one has.
 //
 // Gradients: `loss` is the scalar <gradient in, forward(inputs)> in double. Where xr_gradient pairs
 // an output with the input that it is the gradient of, the reference is compared with central
@@ -131,6 +132,7 @@ struct XrOpTest {
     const XrTypes *types;  // ends with name NULL; see XR_TYPES_F32, XR_TYPES_WEIGHTS
     int variants;          // which of XrVariant there are beside the plain one
     bool independent_rows; // a `by_row` output's row t depends on row t of `by_row` inputs alone
+    bool two_ways; // in bf16 a GPU has one way for the batch-invariant mode and one for the rest
     void (*build)(XrOpRun *run);
     // Fills inputs that follow from others (saved statistics), after these have their values,
     // golden ones too. May be NULL.
