@@ -7,8 +7,9 @@
 // Bits: what a row gets from one tile of keys (largest score, sum of exponentials against that, and
 // the weighted sum of values) depends on that row and that tile alone, and tiles are joined in
 // ascending order by xr_join_tile and xr_join_block, whoever computes them: one block from the
-// first tile to the last, or many blocks whose results xr_cuda_attention_paged joins afterwards. A
-// tile in which a row sees nothing leaves the row as it is.
+// first tile to the last, or many blocks whose results xr_cuda_attention_paged joins afterwards.
+// (cuda/attention_warpgroup.cu, which takes over in bf16 where it can and may, has bits of its
+// own.) A tile in which a row sees nothing leaves the row as it is.
 #ifndef XR_CUDA_ATTENTION_FORWARD_H
 #define XR_CUDA_ATTENTION_FORWARD_H
 

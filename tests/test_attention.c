@@ -30,11 +30,9 @@ static const XrShape SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),
                                  XR_SHAPE(9, 28, 4, 128, 1),
                                  {0}};
 
-static const XrShape CHECKED_SHAPES[] = {XR_SHAPE(1, 1, 1, 1, 1),
-                                         XR_SHAPE(31, 3, 1, 16, 1),
-                                         XR_SHAPE(33, 7, 1, 33, 1),
-                                         XR_SHAPE(9, 28, 4, 128, 1),
-                                         {0}};
+static const XrShape CHECKED_SHAPES[] = {XR_SHAPE(1, 1, 1, 1, 1),    XR_SHAPE(260, 1, 1, 72, 1),
+                                         XR_SHAPE(31, 3, 1, 16, 1),  XR_SHAPE(33, 7, 1, 33, 1),
+                                         XR_SHAPE(9, 28, 4, 128, 1), {0}};
 
 typedef struct Shape {
     int64_t longest, tokens;

@@ -44,15 +44,15 @@ static float right(int i, int k) {
 // Where element `column` of row `row` lies: columns of `bytes` bytes, one after the other, of
 // `rows` rows each; 16-byte chunks exchanged by the number of the row (128 bytes) or of the pair of
 // rows (64), as "Swizzling Modes" shows them.
-static size_t place(int row, int column, int rows, int bytes) {
+static int place(int row, int column, int rows, int bytes) {
     int wide = bytes / 2, chunk = column % wide / 8;
     int turned = bytes == 128 ? chunk ^ row % 8 : chunk ^ row / 2 % 4;
-    return (size_t)((column / wide * rows + row) * wide + turned * 8 + column % 8);
+    return (column / wide * rows + row) * wide + turned * 8 + column % 8;
 }
 
 static unsigned char memory_of_d[64 * 128 * sizeof(float)];
 
-// Runs the products and checks them, but where `early` expects NaN.
+// Runs the products and compares; sums that are read early are NaN.
 static void scores(int bytes, XrPlanted fault) {
     uint16_t a[64 * 64], b[128 * 64];
     int inner = bytes / 2;
@@ -60,7 +60,7 @@ static void scores(int bytes, XrPlanted fault) {
         for (int i = 0; i < 64; i++) a[place(i, k, 64, bytes)] = xr_f32_to_bf16(left(i, k));
         for (int i = 0; i < 128; i++) b[place(i, k, 128, bytes)] = xr_f32_to_bf16(right(i, k));
     }
-    void *da = device_copy(a, (size_t)(64 * bytes)), *db = device_copy(b, (size_t)(128 * bytes));
+    void *da = device_copy(a, 64 * (size_t)bytes), *db = device_copy(b, 128 * (size_t)bytes);
     void *dd = device_copy(memory_of_d, sizeof memory_of_d);
     float d[64 * 128];
     xr_planted_scores(dd, da, db, bytes, fault);
@@ -82,7 +82,7 @@ static void values(int columns, XrPlanted fault) {
     for (int k = 0; k < 32; k++) {
         for (int i = 0; i < columns; i++) b[place(k, i, 32, bytes)] = xr_f32_to_bf16(right(i, k));
     }
-    void *da = device_copy(a, sizeof a), *db = device_copy(b, (size_t)(64 * columns));
+    void *da = device_copy(a, sizeof a), *db = device_copy(b, 64 * (size_t)columns);
     void *dd = device_copy(memory_of_d, sizeof memory_of_d);
     float d[64 * 128];
     xr_planted_values(dd, da, db, columns, fault);
@@ -144,15 +144,56 @@ static void faults_are_found(void **state) {
     finds(XR_PLANTED_EARLY_FACTORS, fault_of_values, "has changed before it was waited for");
     finds(XR_PLANTED_OTHER_REGISTERS, fault_of_scores, "in registers that it does not name");
     finds(XR_PLANTED_NO_WAIT, fault_of_scores, "the kernel ended before it was waited for");
-    finds(XR_PLANTED_MISSING_WARP, fault_of_scores, "another warp of the warpgroup has issued");
+    finds(XR_PLANTED_MISSING_WARP, fault_of_scores, "not all warps of the warpgroup have come");
+    finds(XR_PLANTED_OTHER_PRODUCT, fault_of_scores, "another warp of the warpgroup has issued");
     finds(XR_PLANTED_ODD_PATTERN, fault_of_scores, "does not begin with a pattern");
     xr_test_finds(fault_of_device, "the device is not of compute capability 9.0");
+}
+
+// ---- where attention goes that way ----
+
+// Attention in bf16 of `tokens` tokens with heads of `dim` elements, on a device made for it or
+// not.
+static void attend(int major, bool batch_invariant, int64_t tokens, int64_t dim) {
+    static const uint16_t zeros[4 * 128 * 128];
+    const int32_t ends[] = {0, (int32_t)tokens};
+    XrTensor t[4];
+    xr_emulation_set_capability(major, 0);
+    XrError err;
+    XrBackend *b = xr_cuda_create(0, XR_BF16, 1, &err);
+    assert_non_null(b);
+    b->batch_invariant = batch_invariant;
+    xr_emulation_set_capability(8, 0); // on which a product of warpgroups is an error
+    void *memory = device_copy(zeros, sizeof zeros), *cu = device_copy(ends, sizeof ends);
+    for (int i = 0; i < 4; i++) {
+        t[i] = xr_tensor2(XR_BF16, (uint16_t *)memory + i * 128 * 128, tokens, dim);
+    }
+    XrTensor cu_list = xr_tensor1(XR_I32, cu, 2);
+    xr_attention(b, &t[0], NULL, &t[1], &t[2], &t[3], (XrSegments){&cu_list, tokens},
+                 (XrHeads){1, 1, (int)dim, 1, true});
+    xr_backend_free(b);
+    gpu->free(gpu, memory);
+    gpu->free(gpu, cu);
+}
+
+static void fault_of_attention(void) {
+    attend(9, false, 65, 64);
+}
+
+static void attention_goes_by_warpgroups(void **state) {
+    xr_test_finds(fault_of_attention, "wgmma at ");
+    attend(9, true, 65, 64);  // in the batch-invariant mode
+    attend(8, false, 65, 64); // on another device
+    attend(9, false, 64, 64); // not more rows than one warpgroup has
+    attend(9, false, 65, 60); // heads that fill no chunks of 16 bytes
+    xr_emulation_set_capability(9, 0);
 }
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_two_descriptors), cmocka_unit_test(products_of_registers),
-        cmocka_unit_test(sums_arrive_when_waited_for), cmocka_unit_test(faults_are_found)};
+        cmocka_unit_test(sums_arrive_when_waited_for), cmocka_unit_test(faults_are_found),
+        cmocka_unit_test(attention_goes_by_warpgroups)};
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, open_gpu, close_gpu);
 }

@@ -1,5 +1,6 @@
 // Attention: a prompt of 1,024 tokens of the `bench` model, one of 4,096 of the 7 B model, windows
-// and a full frame of the vision tower, and one token over a cache.
+// and a full frame of the vision tower, and one token over a cache. On a GPU prompts and the frame
+// in the batch-invariant mode too.
 #include "shared/bench/bench.h"
 #include "shared/bench/numbers.h"
 
@@ -13,6 +14,7 @@ typedef struct Attention {
     XrBackend *b;
     int64_t length;
     XrHeads heads;
+    bool invariant; // in the batch-invariant mode, which on some GPUs is another way
     XrTensor q, k, v, out, lse, dq, dk, dv, cu;
     XrKvCache cache;
     XrTensor pages, lengths, slots;
@@ -24,12 +26,13 @@ static double work_of(const XrBenchCase *self) {
     return 4 * sequences * length * length * width * (self->n[5] ? 0.5 : 1);
 }
 
-// n: sequences, length, heads, kv_heads, head_dim, causal.
+// n: sequences, length, heads, kv_heads, head_dim, causal, batch-invariant (forward alone).
 static Attention *create(const XrBenchCase *self, XrBackend *b) {
     Attention *a = xr_calloc(1, sizeof *a);
     int64_t T = self->n[0] * self->n[1], width = self->n[2] * self->n[4];
     a->b = b;
     a->length = self->n[1];
+    a->invariant = self->n[6] != 0;
     a->heads = (XrHeads){.heads = (int)self->n[2],
                          .kv_heads = (int)self->n[3],
                          .head_dim = (int)self->n[4],
@@ -46,8 +49,11 @@ static Attention *create(const XrBenchCase *self, XrBackend *b) {
 
 static void run_forward(void *state) {
     Attention *a = state;
+    const bool kept = a->b->batch_invariant;
+    a->b->batch_invariant = kept || a->invariant;
     xr_attention(a->b, &a->out, &a->lse, &a->q, &a->k, &a->v, (XrSegments){&a->cu, a->length},
                  a->heads);
+    a->b->batch_invariant = kept;
     a->b->synchronize(a->b);
 }
 
@@ -142,6 +148,10 @@ void xr_bench_attention(XrBenchList *list, bool gpu) {
         {.name = "attention/prompt-16384/28x4x128", .n = {1, 16384, 28, 4, 128, 1}},
         {.name = "attention/prompt-32768/28x4x128", .n = {1, 32768, 28, 4, 128, 1}},
         {.name = "attention/packed-4x4096/28x4x128", .n = {4, 4096, 28, 4, 128, 1}},
+        {.name = "attention/invariant-4096/28x4x128", .n = {1, 4096, 28, 4, 128, 1, 1}},
+        {.name = "attention/invariant-16384/28x4x128", .n = {1, 16384, 28, 4, 128, 1, 1}},
+        {.name = "attention/invariant-4x4096/28x4x128", .n = {4, 4096, 28, 4, 128, 1, 1}},
+        {.name = "attention/invariant-frame-4096/16x16x80", .n = {1, 4096, 16, 16, 80, 0, 1}},
         {.name = "attention_backward/4096/28x4x128", .n = {1, 4096, 28, 4, 128, 1}, BACKWARD},
         {.name = "attention_backward/16384/28x4x128", .n = {1, 16384, 28, 4, 128, 1}, BACKWARD},
         {.name = "attention_backward/4x4096/28x4x128", .n = {4, 4096, 28, 4, 128, 1}, BACKWARD},

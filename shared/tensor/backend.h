@@ -78,8 +78,8 @@ struct XrBackend {
     // before the results of the last have been looked at.
     bool asynchronous;
     // Whether every row of a result is to be summed in one order, whatever the other rows are,
-    // where a faster way does not promise that (products of matrices on a GPU). The CPU always
-    // does.
+    // where a faster way does not promise that (products of matrices on a GPU; attention in bf16 on
+    // one of compute capability 9.0). The CPU always does.
     bool batch_invariant;
 };
 
@@ -87,7 +87,9 @@ struct XrBackend {
 XrBackend *xr_cpu_create(int threads);
 
 // A GPU (cuda/cuda.cu), by the number that CUDA gives it, with activations f32 or bf16. NULL and an
-// error that says what to do where there is no such device, driver or build.
+// error that says what to do where there is no such device, driver or build. It is not
+// batch_invariant unless the caller says so: what relies on the bits of rows in different batches
+// (that the trainer's log-probabilities are the sampler's) sets it before the first operation.
 XrBackend *xr_cuda_create(int device, XrDType activations, int threads, XrError *err);
 // What this build has of CUDA, in words; NULL where it has nothing.
 const char *xr_cuda_build(void);

@@ -156,7 +156,8 @@ enum {
     X(kv_copy_pages, (const XrKvCache *cache, const XrTensor *from, const XrTensor *to),           \
       (cache, from, to))                                                                           \
     /* Causal attention of new tokens over a cache that already holds their keys and values. The   \
-       queries of sequence b are its last cu[b+1]-cu[b] tokens. The same bits as `attention`. */   \
+       queries of sequence b are its last cu[b+1]-cu[b] tokens. The same bits as `attention`,      \
+       where the backend is batch_invariant. */                                                    \
     X(attention_paged,                                                                             \
       (const XrTensor *out, const XrTensor *q, const XrKvCache *cache, XrSegments queries,         \
        XrPageTables tables, XrHeads heads),                                                        \

@@ -38,8 +38,10 @@ scores(float *d, const unsigned char *a, const unsigned char *b, XrPlanted fault
     if (fault != XR_PLANTED_NO_FENCE) xr_wgmma_fence(s);
     if (fault == XR_PLANTED_OLD_FENCE) s[3][1] = 1;
     for (int k = 0; k < BYTES / 32; k++) {
-        if (fault == XR_PLANTED_MISSING_WARP && k == 1 && threadIdx.x / 32 == 2) continue;
-        xr_wgmma(s, left_operand + 2 * (uint64_t)k, right_operand + 2 * (uint64_t)k, k > 0);
+        const bool alone = threadIdx.x / 32 == 2 && k == BYTES / 32 - 1;
+        if (fault == XR_PLANTED_MISSING_WARP && alone) continue;
+        const int other_k = fault == XR_PLANTED_OTHER_PRODUCT && alone ? 0 : k;
+        xr_wgmma(s, left_operand + 2 * (uint64_t)k, right_operand + 2 * (uint64_t)other_k, k > 0);
     }
     xr_wgmma_commit();
     if (fault == XR_PLANTED_EARLY_READ) store(d, s);

@@ -20,8 +20,9 @@ typedef enum XrPlanted {
     XR_PLANTED_EARLY_FACTORS,   // factors in registers written before wgmma.wait_group
     XR_PLANTED_OTHER_REGISTERS, // a wait that names other registers than those of the sums
     XR_PLANTED_NO_WAIT,
-    XR_PLANTED_MISSING_WARP, // one of four issues a product less
-    XR_PLANTED_ODD_PATTERN,  // an operand that begins within a pattern
+    XR_PLANTED_MISSING_WARP,  // one of four issues a product less
+    XR_PLANTED_OTHER_PRODUCT, // one of four issues another
+    XR_PLANTED_ODD_PATTERN,   // an operand that begins within a pattern
 } XrPlanted;
 
 // d[64,128] = a[64,K] b[128,K]^T, both by descriptor, with rows of 128 or 64 bytes (K 64 or 32): as

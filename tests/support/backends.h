@@ -12,8 +12,8 @@
 
 // "3": the CPU on three threads. "cuda": a GPU with activations in f32, on which rows do not depend
 // on each other; "cuda.bf16": in bf16 where the weights are not f32; "cuda.bf16.invariant": rows do
-// not depend on each other there either. Skips the calling test, saying why, where there is no GPU.
-// Free it with xr_backend_free.
+// not depend on each other there either. The emulated GPU has products of warpgroups. Skips the
+// calling test, saying why, where there is no GPU. Free it with xr_backend_free.
 XrBackend *xr_test_backend(const char *name);
 
 #endif
