@@ -265,23 +265,23 @@ XR_DEVICE float row_lse(const Row &r, const float *z) {
 }
 
 // RepetitionPenaltyLogitsProcessor and SuppressTokensLogitsProcessor, on z = logits / temperature.
-XR_DEVICE void penalise(const Row &r, float temperature, const int32_t *seen,
-                        const int32_t *suppress, int64_t suppressed) {
+XR_DEVICE void penalise(const Row &r, float temperature, const int32_t *ids) {
     const bool off = r.p.repetition_penalty == 1.0f;
     for (int64_t i = r.p.seen_begin + (int64_t)threadIdx.x; i < r.p.seen_end && !off;
          i += THREADS) {
-        XR_DEVICE_REQUIRE(seen[i] >= 0 && seen[i] < r.n, "sample: seen id %d of %lld", seen[i],
+        XR_DEVICE_REQUIRE(ids[i] >= 0 && ids[i] < r.n, "sample: seen id %d of %lld", ids[i],
                           (long long)r.n);
-        float logit = r.logits[seen[i]];
+        float logit = r.logits[ids[i]];
         logit = logit > 0 ? logit / r.p.repetition_penalty : logit * r.p.repetition_penalty;
         const float value = logit / temperature;
-        r.z[seen[i]] = value > FLT_MAX ? FLT_MAX : value == value ? value : -INFINITY;
+        r.z[ids[i]] = value > FLT_MAX ? FLT_MAX : value == value ? value : -INFINITY;
     }
     __syncthreads();
-    for (int64_t i = threadIdx.x; i < suppressed; i += THREADS) {
-        XR_DEVICE_REQUIRE(suppress[i] >= 0 && suppress[i] < r.n, "sample: suppressed id %d of %lld",
-                          suppress[i], (long long)r.n);
-        r.z[suppress[i]] = -INFINITY;
+    for (int64_t i = r.p.suppress_begin + (int64_t)threadIdx.x; i < r.p.suppress_end;
+         i += THREADS) {
+        XR_DEVICE_REQUIRE(ids[i] >= 0 && ids[i] < r.n, "sample: suppressed id %d of %lld", ids[i],
+                          (long long)r.n);
+        r.z[ids[i]] = -INFINITY;
     }
     __syncthreads();
 }
@@ -299,11 +299,11 @@ XR_DEVICE float greatest(const Row &r) {
 
 // Where no logit is left (all are -infinity, NaN or suppressed): the lowest id that is not
 // suppressed, or 0.
-XR_DEVICE int64_t fallback(const Row &r, const int32_t *suppress, int64_t suppressed) {
+XR_DEVICE int64_t fallback(const Row &r, const int32_t *ids) {
     for (int64_t id = 0; id < r.n; id++) {
-        int64_t i = 0;
-        while (i < suppressed && suppress[i] != id) i++;
-        if (i == suppressed) return id;
+        int64_t i = r.p.suppress_begin;
+        while (i < r.p.suppress_end && ids[i] != id) i++;
+        if (i == r.p.suppress_end) return id;
     }
     return 0;
 }
@@ -320,9 +320,9 @@ XR_DEVICE int64_t draw(const Row &r, const Candidates &c) {
     return search_ids(r, weight, target + 1);
 }
 
-XR_DEVICE int64_t choose(Row *r, const int32_t *suppress, int64_t suppressed) {
+XR_DEVICE int64_t choose(Row *r, const int32_t *ids) {
     r->top = greatest(*r);
-    if (r->top == -INFINITY) return fallback(*r, suppress, suppressed);
+    if (r->top == -INFINITY) return fallback(*r, ids);
     Candidates c = {r->z, r->top, 0, 0};
     if (r->p.temperature == 0) {
         const Equal best = {r->z, order_key(r->top)};
@@ -341,34 +341,40 @@ struct Work {
     int32_t *tokens;
     float *logprob, *scaled, *z;
     const float *logits;
-    const int32_t *seen, *suppress;
+    const int32_t *ids;
     const XrSampleParams *params;
-    int64_t vocabulary, seen_count, suppressed;
+    int64_t vocabulary, id_count;
 };
 
-XR_DEVICE void require_params(const XrSampleParams &p, int64_t seen, unsigned row) {
+XR_DEVICE void require_range(int32_t begin, int32_t end, int64_t count, const char *what,
+                             unsigned row) {
+    XR_DEVICE_REQUIRE(begin >= 0 && begin <= end && end <= count,
+                      "sample: row %u has %s ids %d to %d of %lld", row, what, begin, end,
+                      (long long)count);
+}
+
+XR_DEVICE void require_params(const XrSampleParams &p, int64_t ids, unsigned row) {
     XR_DEVICE_REQUIRE(
         p.temperature >= 0 && p.top_p >= 0 && p.repetition_penalty > 0 && p.top_k >= 0,
         "sample: row %u has temperature %g, top_p %g, repetition penalty %g, "
         "top_k %d",
         row, (double)p.temperature, (double)p.top_p, (double)p.repetition_penalty, p.top_k);
-    XR_DEVICE_REQUIRE(p.seen_begin >= 0 && p.seen_begin <= p.seen_end && p.seen_end <= seen,
-                      "sample: row %u has seen ids %d to %d of %lld", row, p.seen_begin, p.seen_end,
-                      (long long)seen);
+    require_range(p.seen_begin, p.seen_end, ids, "seen", row);
+    require_range(p.suppress_begin, p.suppress_end, ids, "suppressed", row);
 }
 
 XR_KERNEL(THREADS) sample_rows(Work w) {
     XR_SHARED(Board, board, 1);
     const int64_t row = blockIdx.x, n = w.vocabulary;
     Row r = {w.params[row], w.logits + row * n, w.z + row * n, n, 0, board};
-    require_params(r.p, w.seen_count, blockIdx.x);
+    require_params(r.p, w.id_count, blockIdx.x);
     const float temperature = r.p.temperature == 0 ? 1.0f : r.p.temperature;
     const int bad = scale(r, temperature);
     __syncthreads();
     const float scaled_lse = row_lse(r, r.z);
     const float lse = temperature == 1.0f ? scaled_lse : row_lse(r, r.logits);
-    penalise(r, temperature, w.seen, w.suppress, w.suppressed);
-    const int64_t token = choose(&r, w.suppress, w.suppressed);
+    penalise(r, temperature, w.ids);
+    const int64_t token = choose(&r, w.ids);
     if (threadIdx.x != 0) return;
     w.tokens[row] = (int32_t)token;
     w.scaled[row] = bad ? NAN : r.logits[token] / temperature - scaled_lse;
@@ -376,8 +382,8 @@ XR_KERNEL(THREADS) sample_rows(Work w) {
 }
 
 extern "C" void xr_cuda_sample(XrBackend *b, const XrTensor *tokens, const XrTensor *logprob,
-                               const XrTensor *scaled, const XrTensor *logits, const XrTensor *seen,
-                               const XrTensor *suppress, const XrSampleParams *params) {
+                               const XrTensor *scaled, const XrTensor *logits, const XrTensor *ids,
+                               const XrSampleParams *params) {
     int64_t rows = logits->shape[0], n = logits->shape[1];
     if (rows == 0) return;
     XR_REQUIRE(n <= (int64_t)MOST_CHUNKS * CHUNK, "sample: logits %s", xr_shape_text(logits));
@@ -387,11 +393,9 @@ extern "C" void xr_cuda_sample(XrBackend *b, const XrTensor *tokens, const XrTen
     w.scaled = (float *)scaled->data;
     w.z = (float *)xr_cuda_scratch(b, XR_SCRATCH_PARTIAL, (size_t)(rows * n) * sizeof(float));
     w.logits = (const float *)logits->data;
-    w.seen = (const int32_t *)seen->data;
-    w.suppress = suppress ? (const int32_t *)suppress->data : NULL;
+    w.ids = (const int32_t *)ids->data;
     w.params = params;
     w.vocabulary = n;
-    w.seen_count = seen->shape[0];
-    w.suppressed = suppress ? suppress->shape[0] : 0;
+    w.id_count = ids->shape[0];
     XR_LAUNCH(sample_rows, (unsigned)rows, THREADS, 0, xr_cuda_stream(b), w);
 }

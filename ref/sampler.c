@@ -14,7 +14,7 @@
 typedef struct SampleWork {
     XrBackend *backend;
     const XrSamplerKernels *kernels;
-    const XrTensor *tokens, *logprob, *scaled, *logits, *seen, *suppress;
+    const XrTensor *tokens, *logprob, *scaled, *logits, *ids;
     const XrSampleParams *params;
 } SampleWork;
 
@@ -205,18 +205,18 @@ static int64_t first_equal(const float *z, int64_t n, float value) {
     return i;
 }
 
-static bool is_suppressed(const XrTensor *suppress, int64_t id) {
-    for (int64_t i = 0; suppress && i < suppress->shape[0]; i++) {
-        if (((const int32_t *)suppress->data)[i] == id) return true;
+static bool is_suppressed(const SampleWork *w, const XrSampleParams *p, int64_t id) {
+    for (int64_t i = p->suppress_begin; i < p->suppress_end; i++) {
+        if (((const int32_t *)w->ids->data)[i] == id) return true;
     }
     return false;
 }
 
 // Where no logit is left (all are -infinity, NaN or suppressed): the lowest id that is not
 // suppressed, or 0.
-static int64_t fallback(const SampleWork *w) {
+static int64_t fallback(const SampleWork *w, const XrSampleParams *p) {
     for (int64_t id = 0; id < w->logits->shape[1]; id++) {
-        if (!is_suppressed(w->suppress, id)) return id;
+        if (!is_suppressed(w, p, id)) return id;
     }
     return 0;
 }
@@ -226,20 +226,18 @@ static void penalise(const SampleWork *w, int64_t row, float *z, float temperatu
     const XrSampleParams *p = &w->params[row];
     int64_t n = w->logits->shape[1];
     const float *logits = (const float *)w->logits->data + row * n;
-    const int32_t *seen = w->seen->data;
+    const int32_t *ids = w->ids->data;
     bool off = p->repetition_penalty == 1.0f;
     for (int64_t i = p->seen_begin; i < p->seen_end && !off; i++) {
-        XR_REQUIRE(seen[i] >= 0 && seen[i] < n, "sample: seen id %d of %lld", seen[i],
-                   (long long)n);
-        float logit = logits[seen[i]];
+        XR_REQUIRE(ids[i] >= 0 && ids[i] < n, "sample: seen id %d of %lld", ids[i], (long long)n);
+        float logit = logits[ids[i]];
         logit = logit > 0 ? logit / p->repetition_penalty : logit * p->repetition_penalty;
-        w->kernels->scale(&z[seen[i]], &logit, 1, temperature);
+        w->kernels->scale(&z[ids[i]], &logit, 1, temperature);
     }
-    const int32_t *suppress = w->suppress ? w->suppress->data : NULL;
-    for (int64_t i = 0; suppress && i < w->suppress->shape[0]; i++) {
-        XR_REQUIRE(suppress[i] >= 0 && suppress[i] < n, "sample: suppressed id %d of %lld",
-                   suppress[i], (long long)n);
-        z[suppress[i]] = -INFINITY;
+    for (int64_t i = p->suppress_begin; i < p->suppress_end; i++) {
+        XR_REQUIRE(ids[i] >= 0 && ids[i] < n, "sample: suppressed id %d of %lld", ids[i],
+                   (long long)n);
+        z[ids[i]] = -INFINITY;
     }
 }
 
@@ -247,7 +245,7 @@ static int64_t choose(const SampleWork *w, int64_t row, Candidates *c) {
     const XrSampleParams *p = &w->params[row];
     const XrSamplerKernels *k = w->kernels;
     float top = k->max(c->z, c->count);
-    if (top == -INFINITY) return fallback(w);
+    if (top == -INFINITY) return fallback(w, p);
     if (p->temperature == 0) return first_equal(c->z, c->count, top);
     if (p->top_k > 0) keep_top_k(k, c, p->top_k);
     k->exponentials(c->e, c->blocks, c->z, c->count, top);
@@ -261,21 +259,27 @@ static int64_t choose(const SampleWork *w, int64_t row, Candidates *c) {
     return c->all ? i : c->id[i];
 }
 
-static void require_params(const XrSampleParams *p, const XrTensor *seen, int64_t row) {
+static void require_range(int32_t begin, int32_t end, const XrTensor *ids, const char *what,
+                          int64_t row) {
+    XR_REQUIRE(begin >= 0 && begin <= end && end <= ids->shape[0],
+               "sample: row %lld has %s ids %d to %d of %s", (long long)row, what, begin, end,
+               xr_shape_text(ids));
+}
+
+static void require_params(const XrSampleParams *p, const XrTensor *ids, int64_t row) {
     XR_REQUIRE(p->temperature >= 0 && p->top_p >= 0 && p->repetition_penalty > 0 && p->top_k >= 0,
                "sample: row %lld has temperature %g, top_p %g, repetition penalty %g, top_k %d",
                (long long)row, (double)p->temperature, (double)p->top_p,
                (double)p->repetition_penalty, p->top_k);
-    XR_REQUIRE(p->seen_begin >= 0 && p->seen_begin <= p->seen_end && p->seen_end <= seen->shape[0],
-               "sample: row %lld has seen ids %d to %d of %s", (long long)row, p->seen_begin,
-               p->seen_end, xr_shape_text(seen));
+    require_range(p->seen_begin, p->seen_end, ids, "seen", row);
+    require_range(p->suppress_begin, p->suppress_end, ids, "suppressed", row);
 }
 
 // The token's log-probabilities are those of the `logprob` operation, bit for bit: the same
 // quotient, reduced by the same function.
 static void sample_row(const SampleWork *w, int64_t row, int thread) {
     const XrSampleParams *p = &w->params[row];
-    require_params(p, w->seen, row);
+    require_params(p, w->ids, row);
     int64_t n = w->logits->shape[1];
     const float *logits = (const float *)w->logits->data + row * n;
     float temperature = p->temperature == 0 ? 1.0f : p->temperature;
@@ -295,12 +299,9 @@ static void sample_rows(void *context, int64_t begin, int64_t end, int thread) {
 }
 
 void xr_cpu_sample(XrBackend *b, const XrTensor *tokens, const XrTensor *logprob,
-                   const XrTensor *scaled, const XrTensor *logits, const XrTensor *seen,
-                   const XrTensor *suppress, const XrSampleParams *params) {
-    SampleWork work = {b,      XR_CHOOSE_KERNELS(xr_sampler_kernels),
-                       tokens, logprob,
-                       scaled, logits,
-                       seen,   suppress,
-                       params};
+                   const XrTensor *scaled, const XrTensor *logits, const XrTensor *ids,
+                   const XrSampleParams *params) {
+    SampleWork work = {
+        b, XR_CHOOSE_KERNELS(xr_sampler_kernels), tokens, logprob, scaled, logits, ids, params};
     xr_cpu_parallel(b, logits->shape[0], 1, sample_rows, &work);
 }

@@ -23,6 +23,8 @@ static const XrShape SHAPES[] = {XR_SHAPE(0, 5),
 #endif
                                  {0}};
 
+enum { SUPPRESSED = 3 }; // ids at the end of the list, of which every row has others, or none
+
 // A row's way of sampling, by its number.
 static XrSampleParams params_of(int64_t row, int64_t vocabulary) {
     static const struct {
@@ -36,6 +38,7 @@ static XrSampleParams params_of(int64_t row, int64_t vocabulary) {
     };
     int kind = (int)(row % (int64_t)XR_COUNT(KINDS));
     int32_t seen = (int32_t)(XR_MIN(vocabulary, 7));
+    int32_t first = vocabulary > 4 ? (int32_t)XR_MIN(row % 5, SUPPRESSED) : SUPPRESSED;
     return (XrSampleParams){.temperature = KINDS[kind].temperature,
                             .top_p = KINDS[kind].top_p,
                             .repetition_penalty = KINDS[kind].penalty,
@@ -44,7 +47,9 @@ static XrSampleParams params_of(int64_t row, int64_t vocabulary) {
                             .stream = (uint64_t)row,
                             .position = (uint64_t)(row * row),
                             .seen_begin = (int32_t)(row % 2) * seen,
-                            .seen_end = (int32_t)(row % 2 + 1) * seen};
+                            .seen_end = (int32_t)(row % 2 + 1) * seen,
+                            .suppress_begin = 2 * seen + first,
+                            .suppress_end = 2 * seen + XR_MIN(first + 2, SUPPRESSED)};
 }
 
 static void build(XrOpRun *run) {
@@ -58,11 +63,9 @@ static void build(XrOpRun *run) {
     for (int64_t i = 0; i < logits->count; i++) { // every third row has many equals
         if (i / V % 3 == 2) xr_set(logits, i, round(logits->value[i] * 2) / 2);
     }
-    XrArg *ids = xr_plain(run, "seen", XR_IN, XR_I32, 2 * seen, XR_1D);
+    XrArg *ids = xr_plain(run, "ids", XR_IN, XR_I32, 2 * seen + SUPPRESSED, XR_1D);
     for (int64_t i = 0; i < 2 * seen; i++) xr_set(ids, i, (double)((i * 13 + i / seen) % V));
-    XrArg *suppress = xr_plain(run, "suppress", XR_IN, XR_I32, V > 4 ? 2 : 0, XR_1D);
-    suppress->optional = true;
-    for (int64_t i = 0; i < suppress->count; i++) xr_set(suppress, i, (double)(i * 3 + 1));
+    for (int64_t i = 0; i < SUPPRESSED; i++) xr_set(ids, 2 * seen + i, (double)((i * 3 + 1) % V));
     XrArg *params = xr_plain(run, "params", XR_IN, XR_U8, B, sizeof(XrSampleParams));
     params->by_row = true;
     XrSampleParams *all = xr_calloc((size_t)B + 1, sizeof *all);
@@ -132,7 +135,7 @@ static double log_softmax(const double *z, int64_t n, int64_t token, double temp
 
 static void reference(XrOpRun *run) {
     int64_t B = run->shape->n[0], V = run->shape->n[1];
-    const double *seen = xr_values(run, "seen");
+    const double *ids = xr_values(run, "ids");
     Token *tokens = xr_calloc((size_t)V, sizeof *tokens);
     for (int64_t row = 0; row < B; row++) {
         const double *logits = xr_values(run, "logits") + row * V;
@@ -140,13 +143,12 @@ static void reference(XrOpRun *run) {
         double temperature = p.temperature == 0 ? 1 : (double)p.temperature;
         for (int64_t i = 0; i < V; i++) tokens[i] = (Token){i, logits[i]};
         for (int64_t i = p.seen_begin; i < p.seen_end; i++) {
-            double *z = &tokens[(int64_t)seen[i]].z, penalty = (double)p.repetition_penalty;
-            *z = logits[(int64_t)seen[i]] > 0 ? logits[(int64_t)seen[i]] / penalty
-                                              : logits[(int64_t)seen[i]] * penalty;
+            double *z = &tokens[(int64_t)ids[i]].z, penalty = (double)p.repetition_penalty;
+            *z = logits[(int64_t)ids[i]] > 0 ? logits[(int64_t)ids[i]] / penalty
+                                             : logits[(int64_t)ids[i]] * penalty;
         }
-        int64_t banned = run->variant == XR_MINIMAL ? 0 : xr_arg(run, "suppress")->count;
-        for (int64_t i = 0; i < banned; i++) {
-            tokens[(int64_t)xr_values(run, "suppress")[i]].z = -INFINITY;
+        for (int64_t i = p.suppress_begin; i < p.suppress_end; i++) {
+            tokens[(int64_t)ids[i]].z = -INFINITY;
         }
         // Rounded as the operation rounds, so that equals stay equals.
         for (int64_t i = 0; i < V; i++)
@@ -164,13 +166,12 @@ static void reference(XrOpRun *run) {
 static void call(XrOpRun *run, XrBackend *b) {
     const XrTensor *params = xr_t(run, "params");
     xr_sample(b, xr_t(run, "tokens"), xr_t(run, "logprob"), xr_t(run, "scaled"),
-              xr_t(run, "logits"), xr_t(run, "seen"), xr_t(run, "suppress"), params->data);
+              xr_t(run, "logits"), xr_t(run, "ids"), params->data);
 }
 
 const XrOpTest xr_op_test_sample = {.op = "sample",
                                     .shapes = SHAPES,
                                     .types = XR_TYPES_F32,
-                                    .variants = XR_MINIMAL,
                                     .independent_rows = true,
                                     .build = build,
                                     .reference = reference,
@@ -187,22 +188,20 @@ typedef struct Draws {
 
 // Draws `count` tokens from one row of logits, at positions 0, 1, 2, ...
 static void draw_many(Draws *out, int64_t count, const float *logits, int64_t vocabulary,
-                      XrSampleParams p, const int32_t *seen, int64_t seen_count,
-                      const XrTensor *suppress) {
+                      XrSampleParams p, const XrTensor *ids) {
+    XrTensor none = xr_tensor1(XR_I32, NULL, 0);
     float *copies = xr_malloc((size_t)(count * vocabulary) * sizeof *copies);
     XrSampleParams *params = xr_calloc((size_t)count, sizeof *params);
     for (int64_t i = 0; i < count; i++) {
         memcpy(copies + i * vocabulary, logits, (size_t)vocabulary * sizeof *copies);
         params[i] = p;
         params[i].position = (uint64_t)i;
-        params[i].seen_end = (int32_t)seen_count;
     }
     XrTensor tt = xr_tensor1(XR_I32, out->tokens, count);
     XrTensor tp = xr_tensor1(XR_F32, out->logprob, count);
     XrTensor ts = xr_tensor1(XR_F32, out->scaled, count);
     XrTensor tl = xr_tensor2(XR_F32, copies, count, vocabulary);
-    XrTensor tseen = xr_tensor1(XR_I32, (void *)seen, seen_count);
-    xr_sample(xr_test_cpu(3), &tt, &tp, &ts, &tl, &tseen, suppress, params);
+    xr_sample(xr_test_cpu(3), &tt, &tp, &ts, &tl, ids ? ids : &none, params);
     free(copies);
     free(params);
 }
@@ -252,7 +251,7 @@ static void frequencies(void **state) {
     static float logits[997];
     for (int scale = 0; scale <= 3; scale++) { // scale 0: all alike
         for (int i = 0; i < 997; i++) logits[i] = (float)scale * sinf((float)(i * i));
-        draw_many(&draws, DRAWS, logits, 997, PLAIN, NULL, 0, NULL);
+        draw_many(&draws, DRAWS, logits, 997, PLAIN, NULL);
         check_frequencies("plain", draws.tokens, DRAWS, logits, 997);
     }
 }
@@ -275,7 +274,9 @@ static void check_golden(void *context, const XrGolden *golden, const char *pref
         while (k < count && seen[k] != ((const int64_t *)ids.data)[i]) k++;
         if (k == count) seen[count++] = (int32_t)((const int64_t *)ids.data)[i];
     }
-    draw_many(&draws, DRAWS, logits.data, logits.shape[0], p, seen, count, NULL);
+    XrTensor listed = xr_tensor1(XR_I32, seen, count);
+    p.seen_end = (int32_t)count;
+    draw_many(&draws, DRAWS, logits.data, logits.shape[0], p, &listed);
     check_frequencies(prefix, draws.tokens, DRAWS, scores.data, scores.shape[0]);
 }
 
@@ -288,7 +289,8 @@ static void as_transformers(void **state) {
 static int32_t draw_one(const float *logits, int64_t n, XrSampleParams p, const XrTensor *suppress,
                         float *logprob) {
     static Draws draws;
-    draw_many(&draws, 1, logits, n, p, NULL, 0, suppress);
+    if (suppress) p.suppress_end = (int32_t)suppress->shape[0];
+    draw_many(&draws, 1, logits, n, p, suppress);
     if (logprob) *logprob = draws.logprob[0];
     return draws.tokens[0];
 }
@@ -303,21 +305,21 @@ static void equals(void **state) {
     p.temperature = 1;
     p.top_k = 1; // three are as large as the largest
     const float top_k[] = {-INFINITY, 3, -INFINITY, 3, 3, -INFINITY};
-    draw_many(&draws, 3000, logits, 6, p, NULL, 0, NULL);
+    draw_many(&draws, 3000, logits, 6, p, NULL);
     check_frequencies("top_k", draws.tokens, 3000, top_k, 6);
     const float zeros[] = {-1, -0.0f, 0, -1};
     const float zero_scores[] = {-INFINITY, 0, 0, -INFINITY};
-    draw_many(&draws, 3000, zeros, 4, p, NULL, 0, NULL);
+    draw_many(&draws, 3000, zeros, 4, p, NULL);
     check_frequencies("two zeros", draws.tokens, 3000, zero_scores, 4);
     p.top_k = 0;
     p.top_p = 0.1f; // one of the two, the second
     const float other_zeros[] = {-1, 0, -0.0f, -1};
     const float one_score[] = {-INFINITY, -INFINITY, 0, -INFINITY};
-    draw_many(&draws, 100, other_zeros, 4, p, NULL, 0, NULL);
+    draw_many(&draws, 100, other_zeros, 4, p, NULL);
     check_frequencies("one zero", draws.tokens, 100, one_score, 4);
     p.top_p = 0.3f; // 3 e^3 of 3 e^3 + e^2 + e + 1 = 71.4: each has 0.28, two are needed
     const float top_p[] = {-INFINITY, -INFINITY, -INFINITY, 3, 3, -INFINITY};
-    draw_many(&draws, 3000, logits, 6, p, NULL, 0, NULL);
+    draw_many(&draws, 3000, logits, 6, p, NULL);
     check_frequencies("top_p", draws.tokens, 3000, top_p, 6);
 }
 
@@ -345,7 +347,7 @@ static void many_tokens(void **state) {
         for (int i = 0; i < N; i++) {
             scores[i] = logits[i] < sorted[p.top_k - 1] ? -INFINITY : logits[i] / 4;
         }
-        draw_many(&draws, FEW, logits, N, p, NULL, 0, NULL);
+        draw_many(&draws, FEW, logits, N, p, NULL);
         check_frequencies("top_k", draws.tokens, FEW, scores, N);
     }
     // Ten tokens of weight 1, the others of weight e^-4: 0.01 of these is needed, so that there are
@@ -357,7 +359,7 @@ static void many_tokens(void **state) {
         logits[i] = i < 10 ? 0 : -4;
         scores[i] = i < 10 ? 0 : i >= N - (int)ceil(0.01 * (N - 10)) ? -4 : -INFINITY;
     }
-    draw_many(&draws, FEW, logits, N, p, NULL, 0, NULL);
+    draw_many(&draws, FEW, logits, N, p, NULL);
     check_frequencies("top_p", draws.tokens, FEW, scores, N);
 }
 
@@ -367,15 +369,16 @@ static void smallest_number(void **state) {
     int32_t ids[] = {0}, token;
     XrTensor first = xr_tensor1(XR_I32, ids, 1), tt = xr_tensor1(XR_I32, &token, 1);
     XrTensor tp = xr_tensor1(XR_F32, &out[0], 1), ts = xr_tensor1(XR_F32, &out[1], 1);
-    XrTensor tl = xr_tensor2(XR_F32, logits, 1, 3), seen = xr_tensor1(XR_I32, NULL, 0);
+    XrTensor tl = xr_tensor2(XR_F32, logits, 1, 3);
     XrSampleParams p = PLAIN;
+    p.suppress_end = 1;
     p.seed = 1;
     p.stream = 0;
     p.position = 16902731;
     uint32_t bits[4];
     xr_philox(p.seed, p.stream, p.position, bits);
     assert_true(xr_uniform(bits[0]) == 0);
-    xr_sample(xr_test_cpu(1), &tt, &tp, &ts, &tl, &seen, &first, &p);
+    xr_sample(xr_test_cpu(1), &tt, &tp, &ts, &tl, &first, &p);
     assert_int_equal(token, 1);
 }
 
@@ -433,7 +436,7 @@ static void agrees_with_logprob(void **state) {
     XrTensor tz = xr_tensor2(XR_F32, logits, B, V), tt = xr_tensor1(XR_I32, tokens, B);
     XrTensor tl = xr_tensor1(XR_F32, logprob, B), ts = xr_tensor1(XR_F32, scaled, B);
     XrTensor ta = xr_tensor1(XR_F32, again, B), te = xr_tensor1(XR_F32, entropy, B);
-    XrTensor seen = xr_tensor1(XR_I32, NULL, 0);
+    XrTensor none = xr_tensor1(XR_I32, NULL, 0);
     XrBackend *b = xr_test_cpu(3);
     for (size_t k = 0; k < XR_COUNT(TEMPERATURES); k++) {
         XrSampleParams params[B];
@@ -444,7 +447,7 @@ static void agrees_with_logprob(void **state) {
             params[i].top_p = i % 2 ? 0.9f : 1.0f;
         }
         xr_linear(b, &tz, &th, &tw, NULL);
-        xr_sample(b, &tt, &tl, &ts, &tz, &seen, NULL, params);
+        xr_sample(b, &tt, &tl, &ts, &tz, &none, params);
         xr_logprob(b, &ta, &te, NULL, NULL, NULL, &th, &tw, &tt, TEMPERATURES[k]);
         assert_memory_equal(scaled, again, sizeof again);
         xr_logprob(b, &ta, NULL, NULL, NULL, NULL, &th, &tw, &tt, 1);

@@ -11,8 +11,7 @@ void xr_graphs_clear(XrGraphs *graphs, XrBackend *b) {
 }
 
 static bool is_same(const XrGraphKey *a, const XrGraphKey *b) {
-    return a->rows == b->rows && a->pages == b->pages && a->suppressed == b->suppressed &&
-           a->batch_invariant == b->batch_invariant;
+    return a->rows == b->rows && a->pages == b->pages && a->batch_invariant == b->batch_invariant;
 }
 
 // The key's entry, a new one where there is none; `known`: it had one.

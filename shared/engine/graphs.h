@@ -9,9 +9,8 @@
 // All on the host that a decode step's launches depend on. Lists lie at the same places for the
 // same key.
 typedef struct XrGraphKey {
-    int64_t rows;       // of the batch, those that fill it up included: one a sequence
-    int64_t pages;      // of a sequence, in the page table
-    int64_t suppressed; // ids that no row may draw
+    int64_t rows;  // of the batch, those that fill it up included: one a sequence
+    int64_t pages; // of a sequence, in the page table
     bool batch_invariant;
 } XrGraphKey;
 

@@ -89,7 +89,6 @@ void xr_runner_free(XrRunner *runner) {
     }
     xr_language_workspace_free(runner->workspace);
     free(runner->caches);
-    free(runner->slices);
     free(runner->scored);
     free(runner);
 }
@@ -115,9 +114,8 @@ static XrTensor part(const XrRunner *runner, XrDType dtype, int64_t first, int64
 static void draw(XrRunner *runner, const XrStep *step, const XrTensor *hidden) {
     XrBackend *b = runner->model->backend;
     int64_t draws = step->draw_places;
-    for (int i = 0; i < runner->slice_count; i++) {
-        const XrRunnerSlice *slice = &runner->slices[i];
-        int64_t first = slice->first, count = slice->count;
+    for (int64_t first = 0; first < draws; first += XR_RUNNER_DRAWS) {
+        int64_t count = XR_MIN(draws - first, XR_RUNNER_DRAWS);
         XrTensor rows = xr_rows(&runner->rows, first, count);
         XrTensor chosen = xr_rows(&runner->hidden, 0, count);
         XrTensor logits = xr_rows(&runner->logits, 0, count);
@@ -126,8 +124,7 @@ static void draw(XrRunner *runner, const XrStep *step, const XrTensor *hidden) {
         XrTensor scaled = part(runner, XR_F32, 2 * draws + first, count);
         xr_gather_rows(b, &chosen, hidden, &rows);
         xr_language_logits(runner->model, &logits, &chosen);
-        xr_sample(b, &tokens, &logprob, &scaled, &logits, &runner->seen,
-                  slice->suppress.data ? &slice->suppress : NULL, runner->params + first);
+        xr_sample(b, &tokens, &logprob, &scaled, &logits, &runner->listed, runner->params + first);
     }
 }
 
@@ -174,11 +171,10 @@ static void carry_out(void *context) {
     score(l->runner, l->step, &hidden);
 }
 
-static void carry_out_filled(Launch *l, const XrRequest *request) {
+static void carry_out_filled(Launch *l) {
     XrRunner *runner = l->runner;
     XrGraphKey key = {.rows = runner->shape.tokens,
                       .pages = runner->shape.pages,
-                      .suppressed = request->suppress_count,
                       .batch_invariant = runner->model->backend->batch_invariant};
     xr_graphs_run(&runner->graphs, runner->model->backend, &key, carry_out, l);
 }
@@ -190,7 +186,7 @@ bool xr_runner_launch(XrRunner *runner, XrStep *step, const XrChunk *chunks, int
     if (!xr_runner_pack(runner, step, chunks, count, &l.in, l.lists, err)) return false;
     b->send(b, runner->needs.data, &step->in, sizeof(int32_t) * (size_t)runner->pack.used);
     if (runner->shape.filled)
-        carry_out_filled(&l, &chunks[0].sequence->job->request);
+        carry_out_filled(&l);
     else
         carry_out(&l);
     b->receive(b, &step->out, runner->gives.data, sizeof(int32_t) * (size_t)xr_runner_given(step));

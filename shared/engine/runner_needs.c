@@ -70,22 +70,12 @@ static bool is_picture(const XrChunk *c) {
     return job->image_rows && c->begin < xr_job_prompt(job) && job->image_rows[c->begin] >= 0;
 }
 
-static bool same_suppressed(const XrRequest *a, const XrRequest *b) {
-    return a->suppress_count == b->suppress_count &&
-           (a->suppress_count == 0 ||
-            memcmp(a->suppress, b->suppress, sizeof *a->suppress * (size_t)a->suppress_count) == 0);
-}
-
-// Whether each sequence brings one token and draws one from it, all with the same ids suppressed.
+// Whether each sequence brings one token and draws one from it.
 static bool is_decode(const XrStep *step, const XrChunk *chunks, int count) {
     if (step->draw_count != count || step->score_count) return false;
-    const XrRequest *first = &chunks[0].sequence->job->request;
     for (int i = 0; i < count; i++) {
         const XrChunk *c = &chunks[i];
-        if (c->count != 1 || step->draws[i].row != i || is_picture(c) ||
-            !same_suppressed(first, &c->sequence->job->request)) {
-            return false;
-        }
+        if (c->count != 1 || step->draws[i].row != i || is_picture(c)) return false;
     }
     return true;
 }
@@ -113,7 +103,6 @@ static int64_t most_needed(const XrRunnerShape *shape, const XrStep *step) {
     for (int i = 0; i < step->draw_count; i++) {
         const XrSequence *s = step->draws[i].sequence;
         total += s->seen.count + 1 + s->job->request.suppress_count;
-        lists++;
     }
     for (int i = 0; i < step->score_count; i++) {
         total += step->scores[i].count;
@@ -251,33 +240,6 @@ static bool pack_pictures(XrRunner *runner, const XrChunk *chunks, int count, Xr
     return true;
 }
 
-static void pack_slices(XrRunner *runner, const XrStep *step) {
-    runner->slice_count = 0;
-    for (int at = 0; at < step->draw_places;) {
-        const XrRequest *request =
-            &step->draws[XR_MIN(at, step->draw_count - 1)].sequence->job->request;
-        int count = 1, left = step->draw_places - at;
-        while (count < XR_MIN(left, XR_RUNNER_DRAWS) &&
-               (at + count >= step->draw_count ||
-                same_suppressed(request, &step->draws[at + count].sequence->job->request))) {
-            count++;
-        }
-        if (runner->slice_count == runner->slice_capacity) {
-            runner->slice_capacity = 2 * runner->slice_capacity + 16;
-            runner->slices =
-                xr_realloc(runner->slices, sizeof *runner->slices * (size_t)runner->slice_capacity);
-        }
-        XrRunnerSlice *slice = &runner->slices[runner->slice_count++];
-        *slice = (XrRunnerSlice){.first = at, .count = count};
-        if (request->suppress_count) {
-            int32_t *ids;
-            slice->suppress = take(runner, request->suppress_count, &ids);
-            memcpy(ids, request->suppress, sizeof *ids * (size_t)request->suppress_count);
-        }
-        at += count;
-    }
-}
-
 // The rows and the parameters of all draws; returns the latter on the host.
 static XrSampleParams *pack_draws(XrRunner *runner, const XrStep *step) {
     int32_t *rows, *words;
@@ -302,31 +264,54 @@ static XrSampleParams *pack_draws(XrRunner *runner, const XrStep *step) {
                                      .stream = d->sequence->stream,
                                      .position = (uint64_t)d->position};
     }
-    pack_slices(runner, step);
     return params;
 }
 
-// The ids that penalties are for. They come last, since their number changes from step to step; in
-// a step that is filled up the list is as long as there is room.
-static void pack_seen(XrRunner *runner, const XrStep *step, XrSampleParams *params) {
-    int64_t total = 0;
-    int32_t *seen, at = 0;
+// Where what a request suppresses stands in `ids`, the first `used` of which have been written:
+// where an earlier draw has the same, mostly its neighbour, or behind them. Returns how many are
+// then.
+static int32_t pack_suppressed(const XrRequest *request, XrSampleParams *params, int draw,
+                               int32_t *ids, int32_t used) {
+    int32_t begin = used, count = request->suppress_count;
+    size_t bytes = sizeof *ids * (size_t)count;
+    for (int i = draw - 1; i >= 0 && count && begin == used; i--) {
+        const XrSampleParams *p = &params[i];
+        bool same = p->suppress_end - p->suppress_begin == count &&
+                    memcmp(ids + p->suppress_begin, request->suppress, bytes) == 0;
+        if (same) begin = p->suppress_begin;
+    }
+    if (count && begin == used) memcpy(ids + begin, request->suppress, bytes);
+    params[draw].suppress_begin = begin;
+    params[draw].suppress_end = begin + count;
+    return XR_MAX(used, begin + count);
+}
+
+// The ids that are never drawn and those that penalties are for. They come last, since their number
+// changes from step to step; in a step that is filled up the list is as long as there is room.
+static void pack_listed(XrRunner *runner, const XrStep *step, XrSampleParams *params) {
+    int64_t most = 0;
+    int32_t *ids, at = 0;
     for (int i = 0; i < step->draw_count; i++) {
         const XrSequence *s = step->draws[i].sequence;
-        if (s->seen.bits) total += s->seen.count + (step->draws[i].drawn >= 0);
+        most += s->job->request.suppress_count;
+        if (s->seen.bits) most += s->seen.count + (step->draws[i].drawn >= 0);
     }
     int64_t before = runner->pack.used;
-    runner->seen = take(runner, total, &seen);
-    if (runner->shape.filled) runner->seen.shape[0] = runner->needs.shape[0] - before;
+    runner->listed = take(runner, most, &ids);
+    for (int i = 0; i < step->draw_count; i++) {
+        at = pack_suppressed(&step->draws[i].sequence->job->request, params, i, ids, at);
+    }
     for (int i = 0; i < step->draw_count; i++) {
         const XrDraw *d = &step->draws[i];
         const XrSequence *s = d->sequence;
         params[i].seen_begin = at;
-        if (s->seen.count) memcpy(seen + at, s->seen.ids, sizeof *seen * (size_t)s->seen.count);
+        if (s->seen.count) memcpy(ids + at, s->seen.ids, sizeof *ids * (size_t)s->seen.count);
         at += s->seen.count;
-        if (s->seen.bits && d->drawn >= 0) feed(runner, d->drawn, &seen[at++]);
+        if (s->seen.bits && d->drawn >= 0) feed(runner, d->drawn, &ids[at++]);
         params[i].seen_end = at;
     }
+    runner->listed.shape[0] = runner->shape.filled ? runner->needs.shape[0] - before : at;
+    runner->pack.used = before + at;
 }
 
 static void pack_scores(XrRunner *runner, const XrStep *step) {
@@ -351,7 +336,7 @@ bool xr_runner_pack(XrRunner *runner, XrStep *step, const XrChunk *chunks, int c
     if (!pack_pictures(runner, chunks, count, in, err)) return false;
     XrSampleParams *params = pack_draws(runner, step);
     pack_scores(runner, step);
-    pack_seen(runner, step, params);
+    pack_listed(runner, step, params);
     end_feeds(runner);
     return true;
 }

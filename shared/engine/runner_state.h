@@ -8,12 +8,6 @@
 // Rows of logits at a time: the head is read once for so many draws.
 enum { XR_RUNNER_DRAWS = 32 };
 
-// Draws that go into one call: suppressed ids are the same for all of a call.
-typedef struct XrRunnerSlice {
-    int first, count;
-    XrTensor suppress; // i32; no data: none
-} XrRunnerSlice;
-
 // Lists that lie one after the other, each aligned to 16 bytes: where they are written on the host,
 // and where they will be in the backend's memory.
 typedef struct XrRunnerPack {
@@ -50,9 +44,7 @@ struct XrRunner {
     XrTensor sources, targets;    // i32: elements of `gives`, and of `needs` that get these
     int32_t *feed_from, *feed_to; // the same on the host
     int64_t feeds;
-    XrRunnerSlice *slices;
-    int slice_count, slice_capacity;
-    XrTensor rows, seen; // of its draws
+    XrTensor rows, listed; // of its draws; ids under penalty and ids never drawn
     const XrSampleParams *params;
     XrTensor *scored; // of each of its scores: the ids
     int scored_capacity;

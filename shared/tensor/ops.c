@@ -311,16 +311,16 @@ void xr_logprob_backward(XrBackend *b, const XrTensor *dhidden, const XrTensor *
 }
 
 void xr_sample(XrBackend *b, const XrTensor *tokens, const XrTensor *logprob,
-               const XrTensor *scaled, const XrTensor *logits, const XrTensor *seen,
-               const XrTensor *suppress, const XrSampleParams *params) {
+               const XrTensor *scaled, const XrTensor *logits, const XrTensor *ids,
+               const XrSampleParams *params) {
     int64_t rows = logits->shape[0];
     bool ok = is_table(logits, XR_F32, rows, logits->shape[1]) && logits->shape[1] > 0 &&
               is_index(tokens, rows) && is_list(logprob, XR_F32, rows) &&
-              is_list(scaled, XR_F32, rows) && is_index(seen, seen->shape[0]) &&
-              (!suppress || is_index(suppress, suppress->shape[0])) && (params || rows == 0);
-    CHECK(ok, "tokens %s, logits %s, seen %s, suppress %s", xr_shape_text(tokens),
-          xr_shape_text(logits), xr_shape_text(seen), xr_shape_text(suppress));
-    b->ops->sample(b, tokens, logprob, scaled, logits, seen, suppress, params);
+              is_list(scaled, XR_F32, rows) && is_index(ids, ids->shape[0]) &&
+              (params || rows == 0);
+    CHECK(ok, "tokens %s, logits %s, ids %s", xr_shape_text(tokens), xr_shape_text(logits),
+          xr_shape_text(ids));
+    b->ops->sample(b, tokens, logprob, scaled, logits, ids, params);
 }
 
 void xr_grpo_loss(XrBackend *b, const XrTensor *loss, const XrTensor *dlogprob, const XrTensor *kl,

@@ -68,7 +68,9 @@ typedef struct XrSampleParams {
     float repetition_penalty;        // 1: off
     int32_t top_k;                   // 0: off
     uint64_t seed, stream, position; // of the random draw (shared/base/rng.h)
-    int32_t seen_begin, seen_end;    // range in `seen`: ids that the penalty is for, once each
+    // Ranges in the list `ids`: what the penalty is for, once each, and what is never drawn.
+    int32_t seen_begin, seen_end;
+    int32_t suppress_begin, suppress_end;
 } XrSampleParams;
 
 // One step of AdamW. `step` counts from 1. The gradient is multiplied by grad_scale first (clipping
@@ -205,15 +207,14 @@ enum {
     /* Draws tokens[B] i32 from logits [B,V] f32 (which it may overwrite). logprob[B] is the       \
        token's log-probability under softmax(logits), scaled[B] under softmax(logits/temperature)  \
        (equal to logprob at temperature 0 and 1): both before penalty and truncation, and the same \
-       bits as `logprob` gives. seen i32 [n] holds the ids that penalties are for; suppress i32    \
-       [m] or NULL names ids never drawn. A NaN logit is never drawn and makes both                \
-       log-probabilities NaN; where no logit is above -infinity the token is the lowest id that is \
-       not suppressed. params: B of them in the backend's memory. */                               \
+       bits as `logprob` gives. ids i32 [n] holds the ids that penalties are for and those that    \
+       are never drawn; which of them are a row's, its params say. A NaN logit is never drawn and  \
+       makes both log-probabilities NaN; where no logit is above -infinity the token is the lowest \
+       id that is not suppressed. params: B of them in the backend's memory. */                    \
     X(sample,                                                                                      \
       (const XrTensor *tokens, const XrTensor *logprob, const XrTensor *scaled,                    \
-       const XrTensor *logits, const XrTensor *seen, const XrTensor *suppress,                     \
-       const XrSampleParams *params),                                                              \
-      (tokens, logprob, scaled, logits, seen, suppress, params))                                   \
+       const XrTensor *logits, const XrTensor *ids, const XrSampleParams *params),                 \
+      (tokens, logprob, scaled, logits, ids, params))                                              \
     /* With d = logprob - old, r = exp(d) and A = advantage, for each of T tokens:                 \
        loss = weight (max(-A r, -A clip(r, 1 - epsilon_low, 1 + epsilon_high)) + beta kl), for     \
        A < 0 the maximum at most -A dual_clip; dlogprob is its derivative. kl: k1 = -x,            \

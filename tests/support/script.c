@@ -96,9 +96,9 @@ static const XrOps *true_ops;
 static XrOps script_ops;
 
 static void draw_from_script(XrBackend *b, const XrTensor *tokens, const XrTensor *logprob,
-                             const XrTensor *scaled, const XrTensor *logits, const XrTensor *seen,
-                             const XrTensor *suppress, const XrSampleParams *params) {
-    true_ops->sample(b, tokens, logprob, scaled, logits, seen, suppress, params);
+                             const XrTensor *scaled, const XrTensor *logits, const XrTensor *ids,
+                             const XrSampleParams *params) {
+    true_ops->sample(b, tokens, logprob, scaled, logits, ids, params);
     for (int64_t i = 0; i < tokens->shape[0]; i++) {
         int32_t *word = &said[params[i].position];
         if (!says_again) {
