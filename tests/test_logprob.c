@@ -5,6 +5,7 @@
 #include "ref/softmax.h"
 #include "ref/vector.h" // defines: vec_exp
 #include "shared/base/memory.h"
+#include "shared/tensor/tolerance.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -26,9 +27,11 @@ static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 8, 5),
                                       XR_SHAPE(7, 65, 257),
                                       XR_SHAPE(3, 9, 4200),
                                       {0}};
+static const XrShape WIDE[] = {XR_SHAPE(3, 3584, 33), {0}}; // the 7B model's inner width
 static const XrShape CHECKED[] = {XR_SHAPE(1, 1, 1), XR_SHAPE(3, 33, 31), {0}};
 static const XrShape MANY_ROWS[] = {XR_SHAPE(4099, 1, 3), {0}}; // several blocks of rows
 static const XrShape NONE[] = {{0}};
+static const XrTypes WIDE_TYPES[] = {{"f32", XR_F32, XR_F32}, {"bf16.bf16", XR_BF16, XR_BF16}, {0}};
 static const double TEMPERATURE = 0.75; // exact in f32
 
 static double temperature_of(const XrOpRun *run) {
@@ -175,17 +178,37 @@ static void back_derive(XrOpRun *run) {
     }
 }
 
+static double squares(const double *values, int64_t count) {
+    double total = 0;
+    for (int64_t i = 0; i < count; i++) total += values[i] * values[i];
+    return total;
+}
+
+// How many times larger than the table's the errors of a row's probabilities are: logits up to 10
+// are the table's (shared/tensor/tolerance.c); what bf16 adds is the same for all.
+static double noise_of(const XrOpRun *run, const Row *row) {
+    XrTolerance t = xr_tolerance_of("logprob_backward", "dhidden");
+    double low = run->types.activation == XR_BF16 ? t.low : 0, size = fabs(row->lse);
+    for (int64_t v = 0; v < run->shape->n[2]; v++) size = fmax(size, fabs(row->z[v]));
+    return (t.absolute * fmax(1, size / 10) + low) / (t.absolute + low);
+}
+
 static void back_reference(XrOpRun *run) {
     int64_t T = run->shape->n[0], D = run->shape->n[1], V = run->shape->n[2];
+    double of_hidden = 0, of_head = 0; // squares of what errors of probabilities are multiplied by
     const double *hidden = xr_values(run, "hidden"), *head = xr_values(run, "head");
     const double *targets = xr_values(run, "targets"), *dlogprob = xr_values(run, "dlogprob");
     double *dhidden = xr_expect(run, "dhidden"), *dhead = xr_expect(run, "dhead");
     for (int64_t t = 0; t < T; t++) {
         if (targets[t] < 0) continue;
         Row row = row_of(run, t);
+        double noise = noise_of(run, &row), length = squares(hidden + t * D, D);
         for (int64_t v = 0; v < V; v++) {
-            double onehot = v == (int64_t)targets[t] ? 1 : 0;
-            double dz = dlogprob[t] * (onehot - exp(row.z[v] - row.lse)) / temperature_of(run);
+            double onehot = v == (int64_t)targets[t] ? 1 : 0, p = exp(row.z[v] - row.lse);
+            double dz = dlogprob[t] * (onehot - p) / temperature_of(run);
+            double error = noise * p * dlogprob[t] / temperature_of(run);
+            of_hidden += error * error * squares(head + v * D, D);
+            of_head += error * error * length;
             for (int64_t d = 0; d < D; d++) {
                 dhidden[t * D + d] += dz * head[v * D + d];
                 dhead[v * D + d] += dz * hidden[t * D + d];
@@ -193,6 +216,8 @@ static void back_reference(XrOpRun *run) {
         }
         free(row.z);
     }
+    xr_arg(run, "dhidden")->scale = T ? sqrt(of_hidden / (double)(T * D)) : 0;
+    xr_arg(run, "dhead")->scale = sqrt(of_head / (double)(V * D));
 }
 
 static double loss(XrOpRun *run) {
@@ -344,6 +369,24 @@ static void exponential_within_two_ulp(void **state) {
     assert_true(isnan(vec_exp(vec_set(NAN))[0]));
 }
 
+static const XrOpTest WIDE_ROWS = {.op = "logprob",
+                                   .shapes = WIDE,
+                                   .checked_shapes = NONE,
+                                   .types = WIDE_TYPES,
+                                   .build = build,
+                                   .reference = reference,
+                                   .call = call};
+
+static const XrOpTest WIDE_BACK = {.op = "logprob_backward",
+                                   .shapes = WIDE,
+                                   .checked_shapes = NONE,
+                                   .types = WIDE_TYPES,
+                                   .variants = XR_MINIMAL,
+                                   .build = back_build,
+                                   .derive = back_derive,
+                                   .reference = back_reference,
+                                   .call = back_call};
+
 static const XrOpTest MANY_BACK = {.op = "logprob_backward",
                                    .shapes = MANY_ROWS,
                                    .checked_shapes = NONE,
@@ -353,8 +396,8 @@ static const XrOpTest MANY_BACK = {.op = "logprob_backward",
                                    .reference = back_reference,
                                    .call = back_call};
 
-static const XrOpTest *const TESTS[] = {&xr_op_test_logprob, &MANY, &xr_op_test_logprob_backward,
-                                        &MANY_BACK};
+static const XrOpTest *const TESTS[] = {
+    &xr_op_test_logprob, &MANY, &xr_op_test_logprob_backward, &MANY_BACK, &WIDE_ROWS, &WIDE_BACK};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_as_logits),
                 cmocka_unit_test(backward_over_many_rows), cmocka_unit_test(same_bits_with_logits),
                 cmocka_unit_test(reduction_of_hard_rows),

@@ -146,13 +146,17 @@ static float *numbers(const void *data, const XrEmulatedLayout *l) {
     return out;
 }
 
-static void put(void *data, const XrEmulatedLayout *l, int64_t i, int64_t j, float value) {
+static void put(void *data, const XrEmulatedLayout *l, int64_t column, const float *values) {
     if (l->type == CUDA_R_32F) {
-        xr_emulation_copy((float *)data + j * l->stride + i, &value, sizeof value);
-    } else {
-        uint16_t low = xr_device_float_to_bf16(value);
-        xr_emulation_copy((uint16_t *)data + j * l->stride + i, &low, sizeof low);
+        xr_emulation_copy((float *)data + column * l->stride, values,
+                          (size_t)l->rows * sizeof *values);
+        return;
     }
+    uint16_t *low = (uint16_t *)malloc((size_t)l->rows * sizeof *low + 1);
+    if (!low) xr_emulation_error("out of host memory");
+    for (int64_t i = 0; i < l->rows; i++) low[i] = xr_device_float_to_bf16(values[i]);
+    xr_emulation_copy((uint16_t *)data + column * l->stride, low, (size_t)l->rows * sizeof *low);
+    free(low);
 }
 
 // A product with all that it depends on but what lies in the matrices.
@@ -163,6 +167,22 @@ struct Product {
     void *d;
     XrEmulatedLayout layout_a, layout_b, layout_c, layout_d;
 };
+
+// A column of op(a) op(b), whose column of op(b) has its elements `step` apart. Each sum goes
+// through the depth in ascending order, however a lies; a is read as it lies.
+static void sum_column(double *sums, const float *a, bool turned, int64_t rows, int64_t depth,
+                       const float *b, int64_t step) {
+    for (int64_t i = 0; i < rows; i++) {
+        sums[i] = 0;
+        for (int64_t k = 0; k < depth && turned; k++) {
+            sums[i] += (double)a[i * depth + k] * (double)b[k * step];
+        }
+    }
+    for (int64_t k = 0; k < depth && !turned; k++) {
+        const double factor = (double)b[k * step];
+        for (int64_t i = 0; i < rows; i++) sums[i] += (double)a[k * rows + i] * factor;
+    }
+}
 
 static void carry_out(void *payload) {
     const Product p = *(const Product *)payload;
@@ -175,20 +195,20 @@ static void carry_out(void *payload) {
         XrEmulatedLayout column = {p.layout_d.type, m, 1, m};
         bias = numbers(p.operation.bias, &column);
     }
+    double *sums = (double *)malloc((size_t)m * sizeof *sums + 1);
+    float *values = (float *)malloc((size_t)m * sizeof *values + 1);
+    if (!sums || !values) xr_emulation_error("out of host memory");
     for (int64_t j = 0; j < n; j++) {
+        sum_column(sums, x, turned_a, m, depth, turned_b ? y + j : y + j * depth, turned_b ? n : 1);
         for (int64_t i = 0; i < m; i++) {
-            double sum = 0;
-            for (int64_t k = 0; k < depth; k++) {
-                float u = turned_a ? x[i * depth + k] : x[k * m + i];
-                float v = turned_b ? y[k * n + j] : y[j * depth + k];
-                sum += (double)u * (double)v;
-            }
-            float value = p.alpha * (float)sum;
-            if (old) value += p.beta * old[j * m + i];
-            if (bias) value += bias[i];
-            put(p.d, &p.layout_d, i, j, value);
+            values[i] = p.alpha * (float)sums[i];
+            if (old) values[i] += p.beta * old[j * m + i];
+            if (bias) values[i] += bias[i];
         }
+        put(p.d, &p.layout_d, j, values);
     }
+    free(sums);
+    free(values);
     free(x);
     free(y);
     free(old);
