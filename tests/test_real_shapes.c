@@ -239,7 +239,7 @@ int main(int argc, char **argv) {
     static Row cpu = {"2", XR_F32};
     const struct CMUnitTest tests[] = {
         {"logprob/cpu", logprob, NULL, NULL, &cpu},
-#ifdef XR_TEST_CUDA
+#ifdef XR_TEST_MODELS_ON_CUDA
         {"logprob/cuda.bf16", logprob, NULL, NULL, &(Row){"cuda.bf16", XR_BF16}},
 #endif
     };
