@@ -5,17 +5,14 @@
 #include "tests/support/golden.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
+#include "tests/support/training.h"
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
 #include "shared/tensor/convert.h"
-#include "shared/train/run_folder.h"
-#include "shared/train/grpo.h"
-#include "shared/train/sft.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 // Relative to f64. Half the distance between two neighbouring numbers in bf16 for a loss, the mean
 // of many tokens'; one distance for a norm, which PyTorch's own bf16 misses by up to 0.005.
@@ -30,36 +27,18 @@ enum { STEPS_ON_CUDA = 3 };
 enum { STEPS_ON_CUDA = 5 };
 #endif
 
-static char *fresh_folder(const char *name) {
-    static int count;
-    char unique[64];
-    snprintf(unique, sizeof unique, "%s-%d", name, count++);
-    return xr_path_join(xr_test_scratch(), unique);
-}
-
 // A run in `folder`, in bf16, on a golden model.
 static void run_from(int command, const char *folder, const char *model, const char *replay,
                      const char *const *settings, const char *backend, bool resume) {
-    XrBuffer output = {0}, source = {0};
-    xr_buffer_format(&output, "output_dir=%s", folder);
-    xr_buffer_format(&source, "model_name_or_path=%s/%s", xr_test_source("golden/models"), model);
-    const char *all[32] = {output.data, source.data, "bf16=true"};
-    for (int i = 0; settings[i]; i++) all[3 + i] = settings[i];
-    XrRunConfig config = xr_test_config(command, all);
-    XrBackend *b = xr_test_backend(backend);
-    XrComm *comm = xr_comm_single();
-    XrError err = {0};
-    XrSftOptions sft = {&config, b, comm, resume};
-    XrGrpoOptions grpo = {
-        .config = &config, .backend = b, .comm = comm, .replay = replay, .resume = resume};
-    if (!(command == XR_RUN_SFT ? xr_sft_run(&sft, &err) : xr_grpo_run(&grpo, &err))) {
-        fail_msg("%s", err.message);
-    }
-    xr_comm_free(comm);
-    xr_backend_free(b);
-    xr_run_config_free(&config);
-    xr_buffer_free(&output);
-    xr_buffer_free(&source);
+    static const char *const in_bf16[] = {"bf16=true", NULL};
+    xr_test_train(&(XrTestTraining){.command = command,
+                                    .model = model,
+                                    .folder = folder,
+                                    .settings = settings,
+                                    .more = in_bf16,
+                                    .replay = replay,
+                                    .backend = backend,
+                                    .resume = resume});
 }
 
 static void run(int command, const char *folder, const char *model, const char *const *settings,
@@ -154,7 +133,7 @@ static void check_tower(const char *folder, bool frozen) {
 static void beside_pytorch(void **state) {
     XrGolden golden = xr_golden_open("sft/text.safetensors"),
              theirs = xr_golden_open("bf16.safetensors");
-    char *folder = fresh_folder("text"), *data = dataset("golden/sft/text.jsonl");
+    char *folder = xr_test_fresh_folder("text"), *data = dataset("golden/sft/text.jsonl");
     const char *backend = *state, *settings[32] = {0};
     int steps = backend[0] == 'c' ? STEPS_ON_CUDA : 5;
     add_settings(settings, TEXT, data);
@@ -195,7 +174,7 @@ static void first_step(const char *backend, const char *name, const char *settin
                                 setting,
                                 NULL};
     const char *settings[32] = {0};
-    char *folder = fresh_folder(name), *data = dataset("golden/sft/pictures.jsonl");
+    char *folder = xr_test_fresh_folder(name), *data = dataset("golden/sft/pictures.jsonl");
     char file[64];
     snprintf(file, sizeof file, "sft/%s.safetensors", name);
     XrGolden golden = xr_golden_open(file);
@@ -220,14 +199,6 @@ static void sees_pictures(void **state) {
 
 // ---- resuming ----
 
-static void drop(const char *folder, const char *name) {
-    char *path = xr_path_join(folder, name);
-    xr_remove_folder(path);
-    unlink(path);
-    assert_false(xr_path_exists(path));
-    free(path);
-}
-
 // Goes back to the checkpoint of the first step; what follows comes out as before.
 static void resumes(void **state) {
     static const char *const few[] = {"max_steps=3",
@@ -243,16 +214,16 @@ static void resumes(void **state) {
                                         "checkpoint-3/exp_avg-00000-of-00001.safetensors",
                                         "checkpoint-3/exp_avg_sq-00000-of-00001.safetensors"};
     XrBuffer before[XR_COUNT(files)] = {0}, after[XR_COUNT(files)] = {0}, metrics[2] = {{0}};
-    char *folder = fresh_folder("resumed"), *data = dataset("golden/sft/text.jsonl");
+    char *folder = xr_test_fresh_folder("resumed"), *data = dataset("golden/sft/text.jsonl");
     const char *settings[32] = {0};
     add_settings(settings, few, data);
     run(XR_RUN_SFT, folder, "text_only", settings, *state, false);
     for (size_t i = 0; i < XR_COUNT(files); i++) xr_test_read(&before[i], folder, files[i]);
     xr_test_metrics(&metrics[0], folder);
-    drop(folder, "checkpoint-2");
-    drop(folder, "checkpoint-3");
-    drop(folder, "model");
-    drop(folder, "summary.json");
+    xr_test_drop(folder, "checkpoint-2");
+    xr_test_drop(folder, "checkpoint-3");
+    xr_test_drop(folder, "model");
+    xr_test_drop(folder, "summary.json");
     run(XR_RUN_SFT, folder, "text_only", settings, *state, true);
     xr_test_metrics(&metrics[1], folder);
     assert_string_equal(metrics[0].data, metrics[1].data);
@@ -284,7 +255,7 @@ static void replays(void **state) {
                                       "warmup_ratio=0",
                                       "save_steps=0",
                                       NULL};
-    char *folder = fresh_folder("replay");
+    char *folder = xr_test_fresh_folder("replay");
     XrGolden golden = xr_golden_open("grpo/replay.safetensors");
     const double *numbers = xr_golden_tensor(&golden, "numbers.1", XR_F64).data;
     run_from(XR_RUN_GRPO, folder, "text_only", xr_test_source("golden/grpo/samples.jsonl"), few,
@@ -309,7 +280,7 @@ static void replays(void **state) {
 
 // The engine's weights are the trainer's, the reference's too before the first step.
 static void trainer_is_sampler(void **state) {
-    char *folder = fresh_folder("grpo"), *path = fresh_folder("questions.jsonl");
+    char *folder = xr_test_fresh_folder("grpo"), *path = xr_test_fresh_folder("questions.jsonl");
     char *questions = xr_test_questions(path, 4);
     const char *settings[32] = {0};
     add_settings(settings, XR_TEST_TWO_SAMPLED_STEPS, questions);

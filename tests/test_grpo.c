@@ -5,6 +5,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
+#include "tests/support/training.h"
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
@@ -12,8 +13,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-
-enum { MOST_SETTINGS = 48 };
 
 // Slow checks of memory are for the code, which is the same in later steps.
 #ifdef __SANITIZE_ADDRESS__
@@ -29,41 +28,24 @@ enum { FEW_STEPS = 3, BATCHES = 5 };
 // Relative, f32 against f32.
 static const double TOLERANCE = 1e-5;
 
-static char *fresh_folder(const char *name) {
-    static int count;
-    char unique[128];
-    snprintf(unique, sizeof unique, "%s-%d", name, count++);
-    return xr_path_join(xr_test_scratch(), unique);
-}
-
 // A run on a golden model with two lists of settings (each ends with NULL; a second may be NULL).
 static bool attempt(const char *model, const char *folder, const char *replay,
                     const char *const *settings, const char *const *more, const char *backend,
                     XrError *err) {
-    XrBuffer output = {0}, source = {0};
-    xr_buffer_format(&output, "output_dir=%s", folder);
-    xr_buffer_format(&source, "model_name_or_path=%s/%s", xr_test_source("golden/models"), model);
-    const char *all[MOST_SETTINGS] = {output.data, source.data};
-    int count = 2;
-    for (int i = 0; settings[i]; i++) all[count++] = settings[i];
-    for (int i = 0; more && more[i]; i++) all[count++] = more[i];
-    XrRunConfig config = xr_test_config(XR_RUN_GRPO, all);
-    XrBackend *b = xr_test_backend(backend);
-    XrComm *comm = xr_comm_single();
-    XrGrpoOptions options = {.config = &config, .backend = b, .comm = comm, .replay = replay};
-    bool ok = xr_grpo_run(&options, err);
-    xr_comm_free(comm);
-    xr_backend_free(b);
-    xr_run_config_free(&config);
-    xr_buffer_free(&output);
-    xr_buffer_free(&source);
-    return ok;
+    return xr_test_try_training(&(XrTestTraining){.command = XR_RUN_GRPO,
+                                                  .model = model,
+                                                  .folder = folder,
+                                                  .settings = settings,
+                                                  .more = more,
+                                                  .replay = replay,
+                                                  .backend = backend},
+                                err);
 }
 
 // The folder of a run that must succeed; to be freed.
 static char *run(const char *model, const char *replay, const char *const *settings,
                  const char *const *more, const char *backend) {
-    char *folder = fresh_folder(model);
+    char *folder = xr_test_fresh_folder(model);
     XrError err = {0};
     if (!attempt(model, folder, replay, settings, more, backend, &err)) fail_msg("%s", err.message);
     return folder;
@@ -186,7 +168,7 @@ static void replayed_without_logprobs(void **state) {
         xr_buffer_append(&kept, at, (size_t)(from - at));
     }
     xr_buffer_text(&kept, at);
-    char *path = fresh_folder("plain.jsonl");
+    char *path = xr_test_fresh_folder("plain.jsonl");
     assert_true(xr_file_write(path, kept.data, kept.length, &err));
     char *folder = run("text_only", path, REPLAY, NULL, "2");
     for (int step = 1; step <= 2; step++) {
@@ -206,7 +188,7 @@ static void replayed_without_logprobs(void **state) {
 static char *make_questions(void) {
     static char *setting;
     if (setting) return setting;
-    char *path = fresh_folder("questions.jsonl");
+    char *path = xr_test_fresh_folder("questions.jsonl");
     setting = xr_test_questions(path, 10);
     free(path);
     return setting;
@@ -373,7 +355,7 @@ typedef struct Refusal {
 
 static void expect_refusal(const char *replay_path, const char *const *more, const char *part) {
     XrError err = {0};
-    char *folder = fresh_folder("refused");
+    char *folder = xr_test_fresh_folder("refused");
     if (attempt("text_only", folder, replay_path, SAMPLED, more, "1", &err)) {
         fail_msg("accepted, where \"%s\" was due", part);
     }
@@ -398,7 +380,7 @@ static void refuses_settings(void **state) {
 }
 
 static char *written(const char *text) {
-    char *path = fresh_folder("bad.jsonl");
+    char *path = xr_test_fresh_folder("bad.jsonl");
     XrError err;
     assert_true(xr_file_write(path, text, strlen(text), &err));
     return path;

@@ -4,11 +4,9 @@
 #include "tests/support/backends.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
+#include "tests/support/training.h"
 
 #include "shared/base/file.h"
-#include "shared/base/memory.h"
-#include "shared/train/run_folder.h"
-#include "shared/train/sft.h"
 #include "shared/train/state.h"
 
 #include <dirent.h>
@@ -69,57 +67,34 @@ typedef struct Way {
     const char *backend, *bf16;
 } Way;
 
-static char *fresh_folder(void) {
-    static int count;
-    char unique[32];
-    snprintf(unique, sizeof unique, "run-%d", count++);
-    return xr_path_join(xr_test_scratch(), unique);
-}
-
 static void run(const char *folder, const Way *way, const char *offload, bool resume) {
-    XrBuffer output = {0}, source = {0}, data = {0};
-    xr_buffer_format(&output, "output_dir=%s", folder);
-    xr_buffer_format(&source, "model_name_or_path=%s", xr_test_source("golden/models/head128"));
-    xr_buffer_format(&data, "train_dataset=%s", xr_test_source("golden/sft/text.jsonl"));
-    const char *const settings[] = {output.data,
-                                    source.data,
-                                    data.data,
-                                    way->bf16,
-                                    offload,
-                                    "max_steps=3",
-                                    "learning_rate=1e-3",
-                                    "weight_decay=0.1",
-                                    "max_grad_norm=1",
-                                    "packing=false",
-                                    "per_device_train_batch_size=1",
-                                    "gradient_accumulation_steps=1",
-                                    "save_steps=1",
-                                    "save_total_limit=0",
-                                    NULL};
-    XrRunConfig config = xr_test_config(XR_RUN_SFT, settings);
-    XrBackend *b = xr_test_backend(way->backend);
-    XrComm *comm = xr_comm_single();
-    XrSftOptions options = {&config, b, comm, resume};
-    XrError err;
-    if (!xr_sft_run(&options, &err)) fail_msg("%s", err.message);
-    xr_comm_free(comm);
-    xr_backend_free(b);
-    xr_run_config_free(&config);
-    xr_buffer_free(&output);
-    xr_buffer_free(&source);
-    xr_buffer_free(&data);
+    static const char *const three_steps[] = {"max_steps=3",
+                                              "learning_rate=1e-3",
+                                              "weight_decay=0.1",
+                                              "max_grad_norm=1",
+                                              "packing=false",
+                                              "per_device_train_batch_size=1",
+                                              "gradient_accumulation_steps=1",
+                                              "save_steps=1",
+                                              "save_total_limit=0",
+                                              NULL};
+    const char *const more[] = {way->bf16, offload, NULL};
+    xr_test_train(&(XrTestTraining){.command = XR_RUN_SFT,
+                                    .model = "head128",
+                                    .folder = folder,
+                                    .data = xr_test_source("golden/sft/text.jsonl"),
+                                    .settings = three_steps,
+                                    .more = more,
+                                    .backend = way->backend,
+                                    .resume = resume});
 }
 
 // As if the run had been killed after its first checkpoint.
 static void back_to_first(const char *folder) {
-    static const char *const later[] = {"checkpoint-2", "checkpoint-3", "model", "summary.json"};
-    for (size_t i = 0; i < XR_COUNT(later); i++) {
-        char *path = xr_path_join(folder, later[i]);
-        xr_remove_folder(path);
-        unlink(path);
-        assert_false(xr_path_exists(path));
-        free(path);
-    }
+    xr_test_drop(folder, "checkpoint-2");
+    xr_test_drop(folder, "checkpoint-3");
+    xr_test_drop(folder, "model");
+    xr_test_drop(folder, "summary.json");
 }
 
 // Of the model's parameters the largest takes two of the stretches after which memory is let go.
@@ -131,7 +106,7 @@ static void same_bits(void **state) {
                                         "checkpoint-3/exp_avg_sq-00000-of-00001.safetensors",
                                         NULL};
     static const char *const ways[] = {"offload_optimizer=false", "offload_optimizer=true"};
-    char *near = fresh_folder(), *far = fresh_folder();
+    char *near = xr_test_fresh_folder("near"), *far = xr_test_fresh_folder("far");
     run(near, *state, ways[0], false);
     run(far, *state, ways[1], false);
     xr_test_same_runs(near, far, files);

@@ -4,11 +4,11 @@
 #include "tests/support/golden.h"
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
+#include "tests/support/training.h"
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
 #include "shared/train/pass.h"
-#include "shared/train/sft.h"
 #include "shared/train/sft_data.h"
 
 #if defined XR_CUDA_EMULATION && defined XR_TEST_MODELS_ON_CUDA
@@ -25,7 +25,7 @@
 static const double TOLERANCE = 1e-5;
 
 typedef struct Case {
-    const char *name, *model;
+    const char *name, *model, *data;
     const char *settings[12];
     bool weights;
 } Case;
@@ -33,70 +33,52 @@ typedef struct Case {
 static const Case CASES[] = {
     {"text",
      "text_only",
+     "golden/sft/text.jsonl",
      {"learning_rate=2e-3", "lr_scheduler_type=cosine", "warmup_steps=2", "weight_decay=0.1",
-      "adam_beta2=0.95", "max_grad_norm=1", "train_dataset=golden/sft/text.jsonl"},
+      "adam_beta2=0.95", "max_grad_norm=1"},
      true},
     {"pictures",
      "gqa2_tied",
-     {"learning_rate=1e-3", "lr_scheduler_type=constant", "adam_epsilon=1e-3",
-      "train_dataset=golden/sft/pictures.jsonl"},
+     "golden/sft/pictures.jsonl",
+     {"learning_rate=1e-3", "lr_scheduler_type=constant", "adam_epsilon=1e-3"},
      true},
     {"vision",
      "gqa2_tied",
+     "golden/sft/pictures.jsonl",
      {"learning_rate=1e-3", "lr_scheduler_type=linear", "adam_epsilon=1e-6", "weight_decay=0.01",
-      "max_grad_norm=2", "train_vision=true", "train_dataset=golden/sft/pictures.jsonl"},
+      "max_grad_norm=2", "train_vision=true"},
      false},
 };
 
-// A fresh folder below the scratch folder; to be freed.
-static char *out_folder(const char *name) {
-    static int count;
-    char unique[128];
-    snprintf(unique, sizeof unique, "%s-%d", name, count++);
-    return xr_path_join(xr_test_scratch(), unique);
-}
+static const char *const FOUR_ROWS_A_STEP[] = {"shuffle=false",
+                                               "packing=false",
+                                               "per_device_train_batch_size=2",
+                                               "gradient_accumulation_steps=2",
+                                               "num_train_epochs=1",
+                                               "save_steps=0",
+                                               NULL};
 
-// Runs with the case's settings and then `more` (ends with NULL) in that folder, which it returns.
-static char *run_in(char *out, const Case *c, const char *const *more, const char *backend,
+// Runs with the case's settings and then `more` (ends with NULL, or is NULL) in that folder, which
+// it returns.
+static char *run_in(char *folder, const Case *c, const char *const *more, const char *backend,
                     bool resume) {
-    XrBuffer output = {0}, model = {0}, data = {0};
-    xr_buffer_format(&output, "output_dir=%s", out);
-    xr_buffer_format(&model, "model_name_or_path=%s",
-                     xr_test_source("golden/models/")); // completed below
-    xr_buffer_text(&model, c->model);
-    const char *all[32] = {output.data,
-                           model.data,
-                           "shuffle=false",
-                           "packing=false",
-                           "per_device_train_batch_size=2",
-                           "gradient_accumulation_steps=2",
-                           "num_train_epochs=1",
-                           "save_steps=0"};
-    int count = 8;
-    for (int i = 0; c->settings[i]; i++) {
-        bool is_data = strncmp(c->settings[i], "train_dataset=", 14) == 0;
-        if (is_data)
-            xr_buffer_format(&data, "train_dataset=%s", xr_test_source(c->settings[i] + 14));
-        all[count++] = is_data ? data.data : c->settings[i];
-    }
+    const char *all[32] = {0};
+    int count = 0;
+    for (int i = 0; c->settings[i]; i++) all[count++] = c->settings[i];
     for (int i = 0; more && more[i]; i++) all[count++] = more[i];
-    XrRunConfig config = xr_test_config(XR_RUN_SFT, all);
-    XrBackend *b = xr_test_backend(backend);
-    XrComm *comm = xr_comm_single();
-    XrSftOptions options = {&config, b, comm, resume};
-    XrError err = {0};
-    if (!xr_sft_run(&options, &err)) fail_msg("%s", err.message);
-    xr_comm_free(comm);
-    xr_backend_free(b);
-    xr_run_config_free(&config);
-    xr_buffer_free(&output);
-    xr_buffer_free(&model);
-    xr_buffer_free(&data);
-    return out;
+    xr_test_train(&(XrTestTraining){.command = XR_RUN_SFT,
+                                    .model = c->model,
+                                    .folder = folder,
+                                    .data = xr_test_source(c->data),
+                                    .settings = FOUR_ROWS_A_STEP,
+                                    .more = all,
+                                    .backend = backend,
+                                    .resume = resume});
+    return folder;
 }
 
 static char *run(const Case *c, const char *const *more, const char *backend) {
-    return run_in(out_folder(c->name), c, more, backend, false);
+    return run_in(xr_test_fresh_folder(c->name), c, more, backend, false);
 }
 
 static void assert_near(const char *what, int step, double actual, double expected) {
@@ -177,7 +159,7 @@ static int is_left_over(const char *path, const struct stat *info, int flag, str
 // checkpoint to the bits that it would have come to.
 static void goes_on_after_a_fault(void **state) {
     static const char *const files[] = {"model/model.safetensors", NULL};
-    failing = out_folder("failing");
+    failing = xr_test_fresh_folder("failing");
     xr_test_finds(memory_fails, "uncorrectable ECC error): what was computed is not trusted; reset "
                                 "the GPU (nvidia-smi -r) or use another, and resume");
     nftw(failing, is_left_over, 8, FTW_PHYS);

@@ -2,11 +2,11 @@
 // counts, and evaluation during a run.
 #include "tests/support/runs.h"
 #include "tests/support/test.h"
+#include "tests/support/training.h"
 
 #include "shared/base/file.h"
 #include "shared/base/memory.h"
 #include "shared/train/pass.h"
-#include "shared/train/sft.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -29,30 +29,18 @@ static char *scratch_file(const char *name, const char *text) {
 // A run of one step on `data` with `more` settings (ends with NULL), model "text_only" unless
 // `more` says otherwise; `folder` receives where, to be freed.
 static bool run(const char *data, const char *const *more, char **folder, XrError *err) {
-    static int count;
-    char name[32];
-    XrBuffer output = {0}, model = {0}, train = {0};
-    snprintf(name, sizeof name, "run-%d", count++);
-    *folder = xr_path_join(xr_test_scratch(), name);
+    static const char *const one_step[] = {"save_steps=0", "max_steps=1",
+                                           "gradient_accumulation_steps=1", NULL};
     char *path = scratch_file("data.jsonl", data);
-    xr_buffer_format(&output, "output_dir=%s", *folder);
-    xr_buffer_format(&model, "model_name_or_path=%s", xr_test_source("golden/models/text_only"));
-    xr_buffer_format(&train, "train_dataset=%s", path);
-    const char *all[24] = {output.data,    model.data,    train.data,
-                           "save_steps=0", "max_steps=1", "gradient_accumulation_steps=1"};
-    for (int i = 0; more[i]; i++) all[6 + i] = more[i];
-    XrRunConfig config = xr_test_config(XR_RUN_SFT, all);
-    XrBackend *b = xr_cpu_create(2);
-    XrComm *comm = xr_comm_single();
-    XrSftOptions options = {&config, b, comm, false};
-    *err = (XrError){0};
-    bool ok = xr_sft_run(&options, err);
-    xr_comm_free(comm);
-    xr_backend_free(b);
-    xr_run_config_free(&config);
-    xr_buffer_free(&output);
-    xr_buffer_free(&model);
-    xr_buffer_free(&train);
+    *folder = xr_test_fresh_folder("run");
+    bool ok = xr_test_try_training(&(XrTestTraining){.command = XR_RUN_SFT,
+                                                     .model = "text_only",
+                                                     .folder = *folder,
+                                                     .data = path,
+                                                     .settings = one_step,
+                                                     .more = more,
+                                                     .backend = "2"},
+                                   err);
     free(path);
     return ok;
 }
