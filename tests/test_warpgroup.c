@@ -141,6 +141,7 @@ static void faults_are_found(void **state) {
     finds(XR_PLANTED_NEW_FACTORS, fault_of_values,
           "its factors have changed since the last wgmma.fence");
     finds(XR_PLANTED_OVERWRITTEN, fault_of_scores, "has changed before it was waited for");
+    finds(XR_PLANTED_COPIED_OVER, fault_of_scores, "has changed before it was waited for");
     finds(XR_PLANTED_EARLY_FACTORS, fault_of_values, "has changed before it was waited for");
     finds(XR_PLANTED_OTHER_REGISTERS, fault_of_scores, "in registers that it does not name");
     finds(XR_PLANTED_NO_WAIT, fault_of_scores, "the kernel ended before it was waited for");

@@ -272,6 +272,8 @@ void xr_emulation_copy_async(void *shared, const void *global, int bytes, XrSite
     }
     if (c->count == MOST_COPIES) xr_emulation_error("more than %d copies in flight", MOST_COPIES);
     if (bytes) xr_emulation_access(global, (size_t)bytes, false);
+    xr_emulation_access(shared, 16, true);
+    memset(shared, PAINT, 16);
     c->copy[c->count++] = Copy{shared, global, bytes};
     any_copies = true;
 }

@@ -49,11 +49,17 @@ scores(float *d, const unsigned char *a, const unsigned char *b, XrPlanted fault
         __syncthreads();
         if (threadIdx.x == 0) right[7 * BYTES] ^= 1;
     }
+    if (fault == XR_PLANTED_COPIED_OVER) {
+        __syncthreads();
+        if (threadIdx.x == 0) xr_copy_async(right, b, 16);
+        xr_copy_commit();
+    }
     if (fault == XR_PLANTED_OTHER_REGISTERS) {
         xr_wgmma_wait<0>(other);
     } else if (fault != XR_PLANTED_NO_WAIT) {
         xr_wgmma_wait<0>(s);
     }
+    xr_copy_wait<0>();
     if (fault != XR_PLANTED_EARLY_READ) store(d, s);
 }
 

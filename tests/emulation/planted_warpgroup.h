@@ -17,6 +17,7 @@ typedef enum XrPlanted {
     XR_PLANTED_NEW_FACTORS,     // factors in registers written behind the wgmma.fence
     XR_PLANTED_EARLY_READ,      // sums read before wgmma.wait_group
     XR_PLANTED_OVERWRITTEN,     // an operand in shared memory written before wgmma.wait_group
+    XR_PLANTED_COPIED_OVER,     // a copy there that has begun, of the same bytes
     XR_PLANTED_EARLY_FACTORS,   // factors in registers written before wgmma.wait_group
     XR_PLANTED_OTHER_REGISTERS, // a wait that names other registers than those of the sums
     XR_PLANTED_NO_WAIT,
