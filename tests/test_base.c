@@ -85,7 +85,8 @@ static void json_refuses(void **state) {
     const struct {
         const char *text, *part;
     } cases[] = {
-        {"", "t:1:1"},
+        {"", "t: is empty"},
+        {" \n\t", "t: is empty"},
         {"{\"a\":1,}", "not valid JSON"},
         {"[1] 2", "more text"},
         {"\n\n [1,x]", "t:3:"},
@@ -106,6 +107,16 @@ static void json_refuses(void **state) {
 static void file_errors_name_the_path(void **state) {
     XrError err;
     XrBuffer text = {0};
+    XrWriter none;
+    char *inside = xr_path_join(xr_test_scratch(), "none/x"),
+         *file = xr_path_join(xr_test_scratch(), "file");
+    assert_true(xr_file_write(file, "", 0, &err));
+    assert_false(xr_writer_open(&none, inside, &err));
+    assert_non_null(strstr(err.message, "none/x: cannot create: "));
+    assert_false(xr_make_folders(file, &err));
+    assert_non_null(strstr(err.message, "a file has that name"));
+    free(inside);
+    free(file);
     assert_false(xr_file_read(xr_test_scratch(), 100, &text, &err));
     assert_non_null(strstr(err.message, "folder"));
     assert_false(xr_file_read("/nowhere/at/all", 100, &text, &err));

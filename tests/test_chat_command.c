@@ -268,9 +268,9 @@ static void conversation_goes_on_after_a_mistake(void **state) {
         "/image ~/nowhere.png\nHello\n";
     assert_int_equal(run(TINY, "--max-new-tokens 3", input, &out, &messages), 1);
     assert_non_null(strstr(messages.data, "README.md"));
-    assert_non_null(strstr(messages.data, "nowhere.png: cannot be read"));
+    assert_non_null(strstr(messages.data, "nowhere.png: cannot open: No such file"));
     assert_non_null(strstr(messages.data, "which file?"));
-    assert_non_null(strstr(messages.data, "golden: cannot be read"));
+    assert_non_null(strstr(messages.data, "golden: is a folder, a file is needed"));
     assert_null(strstr(messages.data, "~/nowhere.png"));
     assert_non_null(strstr(messages.data, "a message was not answered"));
     assert_true(out.length > 1);
@@ -304,7 +304,7 @@ static void mistakes_are_explained(void **state) {
         const char *model, *arguments, *part;
         int code;
     } cases[] = {
-        {"chat", "", "an argument is missing", 2},
+        {"chat", "", "MODEL is missing", 2},
         {TINY, "--prompt x --temperatur 1", "did you mean --temperature?", 2},
         {TINY, "--prompt x --temperature -1", "from 0", 2},
         {TINY, "--prompt x --num-samples 0", "--num-samples", 2},

@@ -183,6 +183,7 @@ static const struct {
     {" \n\t\n", "auto", "no rows"},
     {"[]", "auto", "no rows"},
     {"{\"a\": 1}", "auto", "none of the formats"},
+    {"[]\n", "auto", "the file holds no rows"},
     {"12\n", "auto", "none of the formats"},
     {"null\n", "auto", "none of the formats"},
     {"{\"prompt\": \"p\"", "auto", ":1"},
@@ -291,6 +292,8 @@ static void finds_rows(void **state) {
     expect_rows("[1, 2]\n[3, 4]\n", 2, (int[]){1, 2}); // JSON Lines of arrays
     expect_rows("[[1, 2],\n[3, 4]]\n", 2, (int[]){1, 2});
     expect_rows("[[1, 2]]\n", 1, (int[]){1});
+    expect_rows("[{\"a\": 1}, {\"b\": 2}] \r\n\n", 2,
+                (int[]){1, 1}); // as json.dump and jq -c write it
 }
 
 static void real_files(void **state) {

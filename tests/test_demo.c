@@ -5,12 +5,14 @@
 #include "datasets/tiny_world/shipped.h"
 #include "ref/cpu.h"
 #include "shared/base/file.h"
+#include "shared/base/interrupt.h"
 #include "shared/base/memory.h"
 #include "shared/demo/demo.h"
 #include "shared/demo/findings.h"
 #include "shared/demo/page.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -286,6 +288,11 @@ static void whole_demo(void **state) {
     char *rl = xr_path_join(once, "rl");
     curve_is_whole(rl, 4);
     free(rl);
+    xr_interrupt_watch_job();
+    raise(SIGTERM);
+    assert_false(run_demo(again, 2, SMALL));
+    xr_interrupt_clear();
+    assert_string_equal(err.message, "interrupted; the same command goes on from there");
     if (!run_demo(again, 2, SMALL)) fail_msg("%s", err.message);
     same_demo(once, again);
 

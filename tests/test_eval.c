@@ -417,6 +417,31 @@ static void odd_files_of_responses(void **state) {
     free(items);
 }
 
+// A run without a question has no result that might be taken for a model's.
+static void nothing_can_be_asked(void **state) {
+    (void)state;
+    char *model = model_of("gqa2_tied"), *out = xr_test_path("nothing");
+    char *bad = xr_test_write("bad.jsonl", "{\"id\": 1, \"question\":\n{\"id\": 2}\n");
+    char *good = items_file("good.jsonl", false);
+    char *others = xr_test_write("others.jsonl", "{\"dataset\": \"gsm8k\", \"id\": \"1\"}\n");
+    char *bad_data = dataset_of(bad), *good_data = dataset_of(good);
+    XrBuffer kept = {0};
+    xr_buffer_format(&kept, "items=%s", others);
+    xr_test_eval(out, ARGUMENTS(model, bad_data), 1);
+    xr_test_log_has("none of 2 items can be asked; ");
+    xr_test_log_has("bad.jsonl:1: ");
+    xr_test_eval(out, ARGUMENTS(model, good_data, kept.data), 1);
+    xr_test_log_has("no items are left by ");
+    xr_buffer_free(&kept);
+    free(good_data);
+    free(bad_data);
+    free(others);
+    free(good);
+    free(bad);
+    free(out);
+    free(model);
+}
+
 // ---- judging again ----
 
 static void rescore(const char *folder, const char *more, int code) {
@@ -618,6 +643,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(forced_exit_beside_none),
         cmocka_unit_test(worked_examples),
         cmocka_unit_test(counts_what_is_left_out),
+        cmocka_unit_test(nothing_can_be_asked),
         cmocka_unit_test(stored_responses_by_hand),
         cmocka_unit_test(odd_files_of_responses),
         cmocka_unit_test(judged_again),

@@ -86,7 +86,8 @@ static void refuses(void **state) {
         {"gqa2_tied", "{}", "either \"messages\" or \"input_ids\"", 1},
         {"gqa2_tied", "{\"input_ids\": []}", "input_ids", 1},
         {"gqa2_tied", "{\"input_ids\": [1, -4]}", "\"input_ids\"[1]", 1},
-        {"gqa2_tied", "{\"input_ids\": [1, 400]}", "token 1 is 400", 1},
+        {"gqa2_tied", "{\"input_ids\": [1, 400]}",
+         "request.json: \"input_ids\"[1] is no token id; the model has 0 to 399", 1},
         {"gqa2_tied", "{\"input_ids\": [1], \"images\": [\"golden/images/a.png\"]}", "1 pictures",
          1},
         {"gqa2_tied", "{\"input_ids\": [1], \"images\": [\"golden/README.md\"]}", "README.md", 1},
@@ -120,7 +121,7 @@ static void refuses(void **state) {
 static void refuses_a_place_that_cannot_be_written(void **state) {
     XrBuffer text = {0};
     assert_int_equal(run("forward nowhere --request x --out /nowhere/at/all", &text), 1);
-    assert_non_null(strstr(text.data, "/nowhere/at/all"));
+    assert_non_null(strstr(text.data, "/nowhere/at/all: cannot create"));
     assert_non_null(strstr(text.data, "check the path"));
     assert_int_equal(run("forward nowhere --request x --out golden", &text), 1);
     assert_non_null(strstr(text.data, "golden: is a folder"));
@@ -132,6 +133,10 @@ static void refuses_a_place_that_cannot_be_written(void **state) {
 static void wrong_usage(void **state) {
     XrBuffer text = {0};
     assert_int_equal(run("forward", &text), 2);
+    assert_non_null(strstr(text.data, "xreasoner: MODEL is missing\n"));
+    assert_int_equal(run("eval --compare", &text), 2);
+    assert_non_null(strstr(text.data, "xreasoner: RUN_DIR... is missing\n"));
+    assert_int_equal(run("eval --rescore --help", &text), 0);
     assert_int_equal(run("forward golden/models/gqa2_tied", &text), 2);
     assert_int_equal(run("forward golden/models/gqa2_tied --request x --out y --lats 3", &text), 2);
     assert_non_null(strstr(text.data, "did you mean --last"));

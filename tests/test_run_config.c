@@ -84,6 +84,7 @@ static void refuses(void **state) {
         {"{\"epsilon\": 0.1}", "not a key of sft"},
         {"{\"max_seq_length\": 10}", "use \"max_length\""},
         {"{\"bf16\": 1}", "\"bf16\" must be true or false"},
+        {"{\"lora_r\": 8}", "there are no adapters"},
         {"{\"fp16\": true}", "\"bf16\""},
         {"{\"max_steps\": 1.5}", "whole number"},
         {"{\"max_steps\": \"1\"}", "whole number"},
@@ -110,6 +111,9 @@ static void refuses(void **state) {
     assert_false(xr_run_config_set(&c, "max_steps", &err));
     assert_false(xr_run_config_set(&c, "max_steps=many", &err));
     assert_string_equal(err.message, "argument: \"max_steps\" must be a whole number");
+    assert_false(xr_run_config_set(&c, "learning_rate=-1", &err));
+    assert_string_equal(err.message,
+                        "argument: \"learning_rate\" is -1, but must be from 0 to 1000");
     assert_false(xr_run_config_set(&c, "packing=yes", &err));
     assert_non_null(strstr(err.message, "true or false"));
     assert_false(xr_run_config_set(&c, "train_dataset=[", &err));

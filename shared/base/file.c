@@ -21,6 +21,8 @@ static const char *remedy(int code) {
         return "a part of the path before the last is not a folder";
     case EISDIR:
         return "a folder has that name; choose another";
+    case EEXIST:
+        return "a file has that name; choose another";
     case ENAMETOOLONG:
         return "choose a shorter name";
     case EMFILE:
@@ -118,7 +120,7 @@ bool xr_writer_open(XrWriter *writer, const char *path, XrError *err) {
     xr_buffer_format(&name, "%s.tmp-%ld", path, (long)getpid());
     FILE *file = fopen(name.data, "wbe");
     if (!file) {
-        fail_errno(err, "create", name.data, errno);
+        fail_errno(err, "create", path, errno);
         xr_buffer_free(&name);
         return false;
     }

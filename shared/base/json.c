@@ -126,7 +126,11 @@ bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes
     size_t at = end && end >= source ? (size_t)(end - source) : 0;
     while (out->root && at < length && strchr(" \t\r\n", source[at])) at++;
     bool ok = out->root && at == length;
-    if (!ok) {
+    size_t blank = mark;
+    while (blank < length && strchr(" \t\r\n", source[blank])) blank++;
+    if (blank == length) {
+        xr_fail(err, XR_ERR_INPUT, "%s: is empty; JSON is needed here", name);
+    } else if (!ok) {
         xr_json_fail(err, XR_ERR_INPUT, name, source, XR_MIN(at, length),
                      out->root ? "more text after the JSON value" : "not valid JSON from here on");
     }

@@ -219,12 +219,15 @@ static char *typed_path(const char *text) {
 
 static void take_image(const char *text, Pending *pictures) {
     char *path = typed_path(text);
+    XrMapping file = {0};
+    XrError err;
     if (!*path)
         fputs("xreasoner: which file? /image FILE\n", stderr);
-    else if (xr_path_is_folder(path) || access(path, R_OK) != 0)
-        fprintf(stderr, "xreasoner: %s: cannot be read\n", xr_utf8_shown(path));
+    else if (!xr_file_map(path, &file, &err))
+        fprintf(stderr, "xreasoner: %s\n", xr_utf8_shown(err.message));
     else
         add_pending(pictures, path);
+    xr_file_unmap(&file);
     free(path);
 }
 

@@ -39,7 +39,8 @@ static void free_outputs(Outputs *o) {
     for (int i = 0; i < o->count; i++) free(o->tensors[i].tensor.data);
 }
 
-static bool read_ids(const XrJson *json, const cJSON *array, XrIds *ids, XrError *err) {
+static bool read_ids(const XrJson *json, const cJSON *array, int64_t vocab, XrIds *ids,
+                     XrError *err) {
     if (!cJSON_IsArray(array) || !array->child) {
         return xr_fail(err, XR_ERR_INPUT, "%s: \"input_ids\" must be a list of token ids",
                        json->name);
@@ -47,9 +48,10 @@ static bool read_ids(const XrJson *json, const cJSON *array, XrIds *ids, XrError
     const cJSON *item;
     cJSON_ArrayForEach(item, array) {
         int64_t id;
-        if (!xr_json_whole(item, &id) || id < 0 || id > INT32_MAX) {
-            return xr_fail(err, XR_ERR_INPUT, "%s: \"input_ids\"[%zu] is not a token id",
-                           json->name, ids->count);
+        if (!xr_json_whole(item, &id) || id < 0 || id >= vocab) {
+            return xr_fail(err, XR_ERR_INPUT,
+                           "%s: \"input_ids\"[%zu] is no token id; the model has 0 to %lld",
+                           json->name, ids->count, (long long)vocab - 1);
         }
         xr_ids_append(ids, &(int32_t){(int32_t)id}, 1);
     }
@@ -98,7 +100,8 @@ static bool prompt_from_request(XrPrompt *out, const XrChatModel *m, const XrJso
         XrIds list = {0};
         const char **paths = NULL;
         int count;
-        ok = read_ids(json, ids, &list, err) && read_paths(json, &paths, &count, err) &&
+        ok = read_ids(json, ids, m->model->config.vocab, &list, err) &&
+             read_paths(json, &paths, &count, err) &&
              xr_prompt_from_ids(out, m, list.data, list.count, paths, count, err);
         xr_ids_free(&list);
         free(paths);

@@ -135,10 +135,27 @@ static XrParsed parse_option(const XrCommandLine *line, int argc, char **argv, i
         } else if (!value) {
             if (*at + 1 >= argc) return wrong(line, "a value is missing after --", name);
             value = argv[++*at];
+            if (strcmp(value, "--help") == 0) {
+                print_help(line);
+                return XR_PARSED_HELP;
+            }
         }
         return store(o, value) ? XR_PARSED : bad_value(line, o, value);
     }
     return unknown_option(line, name);
+}
+
+// In the words of the usage: "xreasoner COMMAND [--FLAG] ARGUMENT ...".
+static XrParsed missing_argument(const XrCommandLine *line, int position) {
+    const char *word = line->usage;
+    for (int at = -2; *word; at += *word != '-') {
+        if (at == position && *word != '-') break;
+        word += strcspn(word, " ");
+        word += strspn(word, " ");
+    }
+    char name[80];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, " "), word);
+    return wrong(line, *name ? name : "an argument", " is missing");
 }
 
 XrParsed xr_parse_command_line(const XrCommandLine *line, int argc, char **argv,
@@ -163,6 +180,6 @@ XrParsed xr_parse_command_line(const XrCommandLine *line, int argc, char **argv,
             arguments[(*count)++] = argv[i];
         }
     }
-    if (*count < line->least_arguments) return wrong(line, "an argument is missing", "");
+    if (*count < line->least_arguments) return missing_argument(line, *count);
     return XR_PARSED;
 }

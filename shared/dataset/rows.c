@@ -111,6 +111,16 @@ static bool is_text(const XrRows *r, XrError *err) {
     return true;
 }
 
+// Whether the text that starts with a "[" at `at` is one array. JSON Lines whose rows are arrays
+// have more than one line, the first of which ends with a "]".
+static bool is_one_array(const unsigned char *text, size_t at, size_t bytes) {
+    const unsigned char *newline = memchr(text + at, '\n', bytes - at);
+    size_t line_end = newline ? (size_t)(newline - text) : bytes, next = line_end;
+    while (next < bytes && is_space(text[next])) next++;
+    while (is_space(text[line_end - 1])) line_end--;
+    return next == bytes || text[line_end - 1] != ']';
+}
+
 bool xr_rows_open(XrRows *out, const char *path, XrError *err) {
     *out = (XrRows){0};
     if (!xr_file_map(path, &out->file, err)) return false;
@@ -123,20 +133,10 @@ bool xr_rows_open(XrRows *out, const char *path, XrError *err) {
         ok = false;
     else if (at == bytes)
         ok = xr_fail(err, XR_ERR_INPUT, "%s: the file holds no rows", path);
-    else if (text[at] == '[' && !memchr(text + at, '\n', bytes - at))
+    else if (text[at] == '[' && is_one_array(text, at, bytes))
         ok = find_elements(out, at, err);
-    else if (text[at] == '[') {
-        // An array over several lines; JSON Lines whose rows are arrays have a "]" before the first
-        // line end.
-        const unsigned char *newline = memchr(text + at, '\n', bytes - at);
-        while (newline > text + at && is_space(newline[-1])) newline--;
-        if (newline[-1] == ']' && newline - text > (ptrdiff_t)at + 1)
-            find_lines(out);
-        else
-            ok = find_elements(out, at, err);
-    } else {
+    else
         find_lines(out);
-    }
     if (ok && out->count == 0) ok = xr_fail(err, XR_ERR_INPUT, "%s: the file holds no rows", path);
     if (ok)
         out->hash = XXH3_64bits(text, bytes);

@@ -15,7 +15,8 @@ typedef struct XrRows {
     uint64_t hash; // XXH3 of the whole file: a resumed run refuses a changed one
 } XrRows;
 
-// Finds the rows. Empty lines are no rows. A file that is neither form is an error.
+// Finds the rows. Empty lines are no rows. A file of a single line that is an array is the array. A
+// file that is neither form is an error.
 bool xr_rows_open(XrRows *out, const char *path, XrError *err);
 void xr_rows_close(XrRows *rows);
 

@@ -171,9 +171,11 @@ static bool write_results(const XrDemoOptions *options, const XrDemoScore scores
 
 // ---- everything ----
 
-static bool stopped(XrError *err) {
-    return xr_interrupted() &&
-           !xr_fail(err, XR_ERR_INTERRUPTED, "interrupted; the same command goes on from there");
+// Whether all is well, and nobody has asked to stop meanwhile. What a run says of --resume, which
+// the demo does not have, is not repeated.
+static bool go_on(bool ok, XrError *err) {
+    if (ok ? !xr_interrupted() : err->status != XR_ERR_INTERRUPTED) return ok;
+    return xr_fail(err, XR_ERR_INTERRUPTED, "interrupted; the same command goes on from there");
 }
 
 bool xr_demo_run(const XrDemoOptions *options, XrError *err) {
@@ -182,10 +184,10 @@ bool xr_demo_run(const XrDemoOptions *options, XrError *err) {
     for (int run = 0; ok && run < XR_DEMO_RUNS; run++) {
         fprintf(stderr, "%s: %s\n", xr_demo_run_name((XrDemoRun)run),
                 xr_demo_run_title((XrDemoRun)run));
-        ok = xr_demo_train(options, (XrDemoRun)run, err) && !stopped(err);
+        ok = go_on(xr_demo_train(options, (XrDemoRun)run, err), err);
     }
     for (int model = 0; ok && model < XR_DEMO_MODELS; model++) {
-        ok = evaluate(&scores[model], options, (XrDemoModel)model, err) && !stopped(err);
+        ok = go_on(evaluate(&scores[model], options, (XrDemoModel)model, err), err);
     }
     ok = ok && xr_demo_page_write(options, scores, err) && write_results(options, scores, err);
     for (int model = 0; model < XR_DEMO_MODELS; model++) xr_demo_score_free(&scores[model]);

@@ -52,7 +52,29 @@ static void left_out(void *context, const XrAsked *asked, const char *reason) {
     e->done++;
 }
 
+// Where no item can be asked: what is wrong with the first.
+static bool nothing_to_ask(const XrSuite *suite, XrError *err) {
+    int64_t count = 0;
+    const char *first = NULL;
+    for (int s = 0; s < suite->count; s++) {
+        const XrSuiteSet *set = &suite->sets[s];
+        for (int64_t i = 0; i < set->items.count; i++) {
+            if (!set->chosen[i]) continue;
+            if (!first) first = set->items.items[i].problem_text;
+            count++;
+        }
+    }
+    if (first) {
+        return xr_fail(err, XR_ERR_INPUT, "none of %" PRId64 " items can be asked; %s", count,
+                       first);
+    }
+    return xr_fail(
+        err, XR_ERR_INPUT,
+        "no items are left by \"skip\", \"limit\", \"max_items\" and \"items\"; take more");
+}
+
 static bool answer(Eval *e, XrError *err) {
+    if (!e->list.count) return nothing_to_ask(&e->suite, err);
     const XrAnswerSink sink = {e, answered, left_out};
     int first;
     for (int64_t i = 0; i < e->list.count; i++) {

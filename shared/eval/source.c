@@ -120,10 +120,19 @@ static bool open_folder(XrSource *source, const char *folder, const char *patter
         if (any) return true;
         at += bytes + (at[bytes] == ';');
     }
-    return xr_fail(err, XR_ERR_IO,
-                   "%s: the folder holds none of %s; name the data file itself, or fetch it with "
-                   "datasets/fetch.py",
-                   folder, patterns);
+    XrBuffer names = {0};
+    for (const char *at = patterns; *at; at++) {
+        if (*at == ';')
+            xr_buffer_text(&names, ", ");
+        else
+            xr_buffer_byte(&names, *at);
+    }
+    xr_fail(err, XR_ERR_IO,
+            "%s: the folder holds none of %s; name the data file itself, or fetch it with "
+            "datasets/fetch.py",
+            folder, names.data);
+    xr_buffer_free(&names);
+    return false;
 }
 
 bool xr_source_open(XrSource **out, const char *path, const char *patterns, XrError *err) {

@@ -77,7 +77,8 @@ static const Format *format_of(const XrImageSource *s) {
 
 static bool decode(XrImage *out, const XrImageSource *source, XrError *err) {
     const Format *format = format_of(source);
-    if (source->count == 0) return xr_fail(err, XR_ERR_INPUT, "%s: is empty", source->name);
+    if (source->count == 0)
+        return xr_fail(err, XR_ERR_INPUT, "%s: is empty; a picture is needed here", source->name);
     if (!format) {
         return xr_fail(err, XR_ERR_UNSUPPORTED,
                        "%s: is not a picture of a known format; convert it to PNG, JPEG or WebP",

@@ -73,6 +73,18 @@ static const ForeignKey KEYS[] = {
     {"max_response_length", "use \"max_completion_length\""},
     {"overlong_buffer_len", "use \"overlong_responses\": \"soft\" and \"overlong_buffer\""},
     {"filter_groups", "use \"dynamic_sampling\""},
+    // adapters
+    {"use_peft", "there are no adapters: all weights of the language model are trained"},
+    {"peft_config", "there are no adapters: all weights of the language model are trained"},
+    {"lora_r", "there are no adapters: all weights of the language model are trained"},
+    {"lora_rank", "there are no adapters: all weights of the language model are trained"},
+    {"lora_alpha", "there are no adapters: all weights of the language model are trained"},
+    {"lora_dropout", "there are no adapters: all weights of the language model are trained"},
+    {"lora_target", "there are no adapters: all weights of the language model are trained"},
+    {"lora_target_modules", "there are no adapters: all weights of the language model are trained"},
+    {"finetuning_type", "all weights of the language model are trained"},
+    {"load_in_4bit", "weights are not quantised: see \"dtype\" and \"offload_optimizer\""},
+    {"load_in_8bit", "weights are not quantised: see \"dtype\" and \"offload_optimizer\""},
     // LLaMA-Factory
     {"cutoff_len", "use \"max_length\""},
     {"freeze_vision_tower", "it is frozen unless \"train_vision\" is true"},

@@ -270,8 +270,10 @@ bool xr_run_config_read(XrRunConfig *config, const char *path, XrError *err) {
 static bool parse_value(XrJson *json, const Key *key, const char *value, XrError *err) {
     bool path = key->kind == KEY_DATASETS && !(*value && strchr("[{\"", *value));
     if (!path) {
-        bool ok = xr_json_parse(json, key->name, value, strlen(value), &XR_JSON_SMALL, err);
-        if (ok || key->kind == KEY_DATASETS || key->kind == KEY_TEXT) return ok;
+        bool whole = key->kind == KEY_DATASETS || key->kind == KEY_TEXT;
+        bool ok = xr_json_parse(json, whole ? key->name : "argument", value, strlen(value),
+                                &XR_JSON_SMALL, err);
+        if (ok || whole) return ok;
     }
     XrBuffer text = {0};
     xr_buffer_json(&text, value, strlen(value));
