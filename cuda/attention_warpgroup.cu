@@ -189,7 +189,7 @@ template <int C> XR_KERNEL(THREADS) attend(XrAttend<XrBf16> a, XrBatchKeys<XrBf1
         xr_wgmma_wait<1>(s);
         mask(s, w, (tile + 1) * KEYS);
         weigh(s, state, keep, a.log2);
-        xr_wgmma_wait<0>(value[0]);
+        xr_wgmma_wait<0>(value[0], p);
 #pragma unroll
         for (int n = 0; n < 4 * C; n++) {
 #pragma unroll
@@ -201,7 +201,7 @@ template <int C> XR_KERNEL(THREADS) attend(XrAttend<XrBf16> a, XrBatchKeys<XrBf1
     }
     xr_wgmma_fence(value[0], p);
     add_values<C>(value[0], p, value_tiles + (end - 1) % 2 * Tile<C>::size);
-    xr_wgmma_wait<0>(value[0]);
+    xr_wgmma_wait<0>(value[0], p);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         state.sum[0][half] += xr_shuffle_xor(state.sum[0][half], 1);

@@ -3,9 +3,9 @@
 // ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Instructions").
 //
 // Order of a round: xr_wgmma_fence over all registers that the products read or add to; products;
-// xr_wgmma_commit; xr_wgmma_wait over the registers whose sums are there then. Between a product
-// and its wait nothing may touch its sums, its factors in registers, or its operands in shared
-// memory. All lanes of a warp and all warps of a warpgroup go the same way.
+// xr_wgmma_commit; xr_wgmma_wait over the registers whose sums are there then, and those that were
+// factors. Between a product and its wait nothing may touch its sums, its factors in registers, or
+// its operands in shared memory. All lanes of a warp and all warps of a warpgroup go the same way.
 #ifndef XR_CUDA_WARPGROUP_H
 #define XR_CUDA_WARPGROUP_H
 

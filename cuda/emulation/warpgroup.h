@@ -72,6 +72,13 @@ template <int groups, typename A> static inline void xr_wgmma_wait(A &a, XR_CALL
     xr_wgmma_name(r, a);
     xr_emulation_wgmma_wait(r);
 }
+template <int groups, typename A, typename B>
+static inline void xr_wgmma_wait(A &a, B &b, XR_CALLER) {
+    XrRegisters r = {{}, 0, groups, XR_HERE("wgmma.wait_group")};
+    xr_wgmma_name(r, a);
+    xr_wgmma_name(r, b);
+    xr_emulation_wgmma_wait(r);
+}
 
 static inline void xr_wgmma(float (&d)[16][4], uint64_t a, uint64_t b, bool add, XR_CALLER) {
     xr_emulation_wgmma({d[0], NULL, a, b, 128, add, XR_HERE("wgmma")});
