@@ -429,7 +429,7 @@ static void nothing_can_be_asked(void **state) {
     xr_buffer_format(&kept, "items=%s", others);
     xr_test_eval(out, ARGUMENTS(model, bad_data), 1);
     xr_test_log_has("none of 2 items can be asked; ");
-    xr_test_log_has("bad.jsonl:1: ");
+    xr_test_log_has("bad.jsonl:1: 1:21: not valid JSON");
     xr_test_eval(out, ARGUMENTS(model, good_data, kept.data), 1);
     xr_test_log_has("no items are left by ");
     xr_buffer_free(&kept);
@@ -610,6 +610,7 @@ static void refuses(void **state) {
         {{model, data, "num_fewshot=2"}, "fewshot_dataset"},
         {{model, data, "prompt_template=/nowhere"}, "reasoning, direct, plain or a file"},
         {{model, data, place.data}, "\"{{ questoin }}\" is no place of a template"},
+        {{model, data, "endpoint=localhost:80"}, "must be a URL such as"},
         {{model, data, "endpoint=http://x", "think_budget=3"}, "think_budget"},
     };
     for (size_t i = 0; i < XR_COUNT(cases); i++) {

@@ -124,8 +124,9 @@ bool xr_comparisons_text(XrBuffer *out, const char *const *folders, int count, X
         }
     }
     if (ok && !all_text(out, folders, scores, count)) {
-        ok =
-            xr_fail(err, XR_ERR_INPUT, "the runs have no items in common: nothing can be compared");
+        ok = xr_fail(err, XR_ERR_INPUT,
+                     "the runs have no items in common: nothing can be compared; name two runs or "
+                     "more of one benchmark, or one with and without forced exit");
     }
     for (int r = 0; r < count; r++) xr_scores_free(&scores[r]);
     free(scores);

@@ -112,6 +112,12 @@ static bool check_config(const XrRunConfig *c, XrError *err) {
                        "\"compare_forced_exit\" needs \"think_budget\": say after how many tokens "
                        "thinking is closed");
     }
+    if (c->endpoint && strncmp(c->endpoint, "http://", 7) != 0 &&
+        strncmp(c->endpoint, "https://", 8) != 0) {
+        return xr_fail(err, XR_ERR_INPUT,
+                       "\"endpoint\" is \"%s\", but must be a URL such as http://host:port/v1",
+                       c->endpoint);
+    }
     if (c->endpoint && (c->think_budget >= 0 || c->compare_forced_exit)) {
         return xr_fail(err, XR_ERR_UNSUPPORTED,
                        "\"think_budget\": the protocol of an endpoint has no forced exit; use a "
