@@ -62,7 +62,7 @@ static const char *remedy(cudaError_t status) {
                "XR_CUDA_ARCHITECTURES or update the driver";
     case cudaErrorMemoryAllocation:
         return "the GPU has too little free memory: use shorter or fewer sequences, gradient "
-               "checkpointing or bf16, or stop other programs on the GPU";
+               "checkpointing, bf16 or offload_optimizer, or stop other programs on the GPU";
     case cudaErrorECCUncorrectable:
         return "the GPU's memory has failed (uncorrectable ECC error): what was computed is not "
                "trusted; reset the GPU (nvidia-smi -r) or use another, and resume from the last "
