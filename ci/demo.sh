@@ -4,6 +4,7 @@
 # ci/demo.sh [DIR]: DIR keeps the demo's files (build/demo, made anew); a DIR that holds an interrupted
 # demo goes on.
 set -euo pipefail
+[[ ${1:-} != @(-h|--help) ]] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit; }
 cd "$(dirname "$0")/.."
 
 ci/install.sh

@@ -2,6 +2,8 @@
 # usage: ci/fuzz.sh BUILD_FOLDER SECONDS [JOBS]
 # Runs every fuzz target on a copy of its kept corpus (tests/fuzz/corpus/NAME) for that long.
 set -euo pipefail
+[[ ${1:-} != @(-h|--help) ]] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit; }
+[ $# -ge 2 ] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
 build=$(cd "$1" && pwd) seconds=$2 jobs=${3:-1}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

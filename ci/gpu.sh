@@ -7,6 +7,7 @@
 # usage: ci/gpu.sh [OUT]      OUT: the file to make (build-gpu/xreasoner-gpu.tar.gz)
 # docs/gpu-runs.md says what is run and how to record it.
 set -euo pipefail
+[[ ${1:-} != @(-h|--help) ]] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit; }
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$root/build-gpu
 out=${1:-$build/xreasoner-gpu.tar.gz}

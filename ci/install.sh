@@ -2,6 +2,7 @@
 # Installs the Debian packages that the build needs and that are not there yet. Says which; asks for
 # nothing. Needs root or sudo only when something is missing.
 set -euo pipefail
+[[ ${1:-} != @(-h|--help) ]] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit; }
 command -v apt-get >/dev/null || {
   echo "ci/install.sh: knows Debian and Ubuntu only; docs/dependencies.md lists what to install" >&2
   exit 1

@@ -6,6 +6,7 @@
 # Further settings: XR_THREADS (2), XR_ROUNDS (3), XR_PARTS (all of: f32 bf16 rollouts sft startup text
 # images grpo), XR_DATA_DIR (folder of real data, for the last four parts).
 set -euo pipefail
+[[ ${1:-} != @(-h|--help) ]] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit; }
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=${1:-$root/build/peers}
 work=${2:-$root/build/peers-work}

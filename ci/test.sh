@@ -9,8 +9,10 @@
 #   ci/test.sh quick      the release build and its tests alone
 #   XR_FUZZ_SECONDS=600 ci/test.sh     longer fuzzing
 set -euo pipefail
+[[ ${1:-} != @(-h|--help) ]] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit; }
 cd "$(dirname "$0")/.."
 mode=${1:-all}
+[[ $mode == @(all|quick) ]] || { echo "ci/test.sh: $mode: must be quick, or left out" >&2; exit 2; }
 jobs=$(nproc)
 fuzz_seconds=${XR_FUZZ_SECONDS:-60}
 section() { printf '\n== %s ==\n' "$*"; }

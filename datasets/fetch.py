@@ -295,19 +295,19 @@ def download(url, path, expected):
     os.replace(temporary, path)
 
 
-def matching(paths, patterns):
+def matching(place, paths, patterns):
     found = []
     for pattern in patterns:
         some = sorted(p for p in paths if fnmatch.fnmatch(p, pattern))
         if not some:
-            raise Failure(f"no file matches {pattern}")
+            raise Failure(f"{place}: no file matches {pattern}")
         found += [p for p in some if p not in found]
     return found
 
 
 def download_all(benchmark, folder, revision):
     sums = hub_listing(benchmark.repository, revision)
-    for path in matching(sums, benchmark.files + benchmark.pictures):
+    for path in matching(benchmark.repository, sums, benchmark.files + benchmark.pictures):
         url = f"{HUB}/datasets/{benchmark.repository}/resolve/{revision}/{urllib.parse.quote(path)}"
         print(f"  {path}", file=sys.stderr)
         download(url, folder / path, sums[path])
@@ -332,8 +332,10 @@ def fetch(benchmark, out, revision, published):
     source = Path(published) if published else folder / "published"
     if not published:
         download_all(benchmark, source, revision)
+    elif not source.is_dir():
+        raise Failure(f"{source}: is no folder; --from names the one that holds the published files")
     paths = [str(p.relative_to(source)) for p in sorted(source.rglob("*")) if p.is_file()]
-    files, archives = matching(paths, benchmark.files), matching(paths, benchmark.pictures)
+    files, archives = (matching(source, paths, patterns) for patterns in (benchmark.files, benchmark.pictures))
     sums = {p: {"sha256": sha256_of(source / p), "bytes": (source / p).stat().st_size}
             for p in dict.fromkeys(files + archives)}
     check_sums(folder, sums)

@@ -156,6 +156,13 @@ class Files(Case):
         with self.assertRaisesRegex(fetch.Failure, "f:2: not JSON"):
             fetch.rows_of_json('{"q": 1}\n{"q": \n', "f")
 
+    def test_a_place_without_the_files(self):
+        with self.assertRaisesRegex(fetch.Failure, "published: is no folder; --from names"):
+            self.fetch(named("math_500", 1))
+        self.published.mkdir()
+        with self.assertRaisesRegex(fetch.Failure, "published: no file matches test.jsonl"):
+            self.fetch(named("math_500", 1))
+
     def test_a_changed_file_is_refused(self):
         self.put("test.jsonl", '{"problem":"P","answer":"1"}\n')
         self.fetch(named("math_500", 1))
