@@ -104,6 +104,24 @@ static void json_refuses(void **state) {
     }
 }
 
+// A row of a larger file is named by the line on which it begins.
+static void json_counts_on_from_a_row(void **state) {
+    static const char *const cases[][3] = {
+        {"d.jsonl:7", "[1,x]", "d.jsonl:7: column 4: not valid"},
+        {"d.json:7", "[1,\n x]", "d.json:8: column 2: not valid"},
+        {"standard input, line 12", "[1] 2", "line 12: column 5"},
+        {"d7", "[1,x]", "d7:1:4: "},
+        {"7", "[1,x]", "7:1:4: "},
+        {":", "[1,x]", "::1:4: "}};
+    for (size_t i = 0; i < XR_COUNT(cases); i++) {
+        XrJson json;
+        XrError err = {0};
+        assert_false(xr_json_parse(&json, cases[i][0], cases[i][1], strlen(cases[i][1]),
+                                   &XR_JSON_SMALL, &err));
+        if (!strstr(err.message, cases[i][2])) fail_msg("%s: %s", cases[i][0], err.message);
+    }
+}
+
 static void file_errors_name_the_path(void **state) {
     XrError err;
     XrBuffer text = {0};
@@ -188,6 +206,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(json_strings_keep_nul),
         cmocka_unit_test(json_may_begin_with_a_byte_order_mark),
         cmocka_unit_test(json_refuses),
+        cmocka_unit_test(json_counts_on_from_a_row),
         cmocka_unit_test(file_errors_name_the_path),
         cmocka_unit_test(file_written_whole_or_not_at_all),
         cmocka_unit_test(file_sync_tells_failures),

@@ -429,7 +429,7 @@ static void nothing_can_be_asked(void **state) {
     xr_buffer_format(&kept, "items=%s", others);
     xr_test_eval(out, ARGUMENTS(model, bad_data), 1);
     xr_test_log_has("none of 2 items can be asked; ");
-    xr_test_log_has("bad.jsonl:1: 1:21: not valid JSON");
+    xr_test_log_has("bad.jsonl:1: column 21: not valid JSON");
     xr_test_eval(out, ARGUMENTS(model, good_data, kept.data), 1);
     xr_test_log_has("no items are left by ");
     xr_buffer_free(&kept);

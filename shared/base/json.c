@@ -11,6 +11,16 @@
 const XrJsonLimits XR_JSON_SMALL = {16u << 20, 64, 1000000};
 const XrJsonLimits XR_JSON_LARGE = {512u << 20, 64, 16000000};
 
+// The line with which the name of a row ends ("FILE:LINE", "standard input, line LINE"), or 0; what
+// stands before it is `*stem` bytes.
+static size_t line_of_row(const char *name, size_t *stem) {
+    size_t length = strlen(name), at = length;
+    while (at && name[at - 1] >= '0' && name[at - 1] <= '9') at--;
+    bool named = at && (name[at - 1] == ':' || (at >= 5 && memcmp(name + at - 5, "line ", 5) == 0));
+    *stem = at;
+    return named && at < length ? strtoul(name + at, NULL, 10) : 0;
+}
+
 bool xr_json_fail(XrError *err, XrStatus status, const char *name, const char *text, size_t at,
                   const char *problem) {
     size_t line = 1, start = 0;
@@ -20,7 +30,12 @@ bool xr_json_fail(XrError *err, XrStatus status, const char *name, const char *t
             start = i + 1;
         }
     }
-    return xr_fail(err, status, "%s:%zu:%zu: %s", name, line, at - start + 1, problem);
+    size_t column = at - start + 1, stem, row = line_of_row(name, &stem);
+    if (row) {
+        return xr_fail(err, status, "%.*s%zu: column %zu: %s", (int)stem, name, row + line - 1,
+                       column, problem);
+    }
+    return xr_fail(err, status, "%s:%zu:%zu: %s", name, line, column, problem);
 }
 
 // One pass over the text before cJSON sees it: depth, number of values, raw NULs, and whether a

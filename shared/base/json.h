@@ -30,7 +30,8 @@ typedef struct XrJson {
 } XrJson;
 
 // Parses `bytes` bytes of text, all of which must be one JSON value in valid UTF-8 (a byte order
-// mark in front is skipped). `name` is copied. On failure `*out` is empty.
+// mark in front is skipped). `name` is copied; one that ends with the line of a larger file on which
+// the text begins ("FILE:LINE", "..., line LINE") is counted on from. On failure `*out` is empty.
 bool xr_json_parse(XrJson *out, const char *name, const char *text, size_t bytes,
                    const XrJsonLimits *limits, XrError *err);
 bool xr_json_read_file(XrJson *out, const char *path, const XrJsonLimits *limits, XrError *err);

@@ -222,11 +222,12 @@ static bool read_item(Loader *loader, int64_t number, XrItem *item) {
     if (ok && belongs) ok = benchmark->adapter->convert(&row, item, &err);
     if (!ok) {
         if (parsed) name_malformed(item, &row);
-        // The error's own place is the item's, or within it: "PLACE: TEXT", "PLACE:1:7: TEXT".
+        // The error's own place is the item's.
         size_t same = strlen(item->place);
-        bool placed = strncmp(err.message, item->place, same) == 0 && err.message[same] == ':';
-        const char *text = placed ? err.message + same + 1 : err.message;
-        xr_item_set_problem(item, XR_ITEM_MALFORMED, "%s", text + (*text == ' '));
+        bool placed = strncmp(err.message, item->place, same) == 0 &&
+                      memcmp(err.message + same, ": ", 2) == 0;
+        xr_item_set_problem(item, XR_ITEM_MALFORMED, "%s",
+                            placed ? err.message + same + 2 : err.message);
     }
     if (parsed) xr_source_row_free(&data);
     return belongs;
