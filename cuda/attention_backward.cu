@@ -104,8 +104,8 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(Grad
         xr_find_tile(a.cu, a.sequences, 1, KEYS, blockIdx.x / (unsigned)a.kv_heads, 1, INT32_MAX);
     if (work.tile < 0) return;
     const int rows = work.tokens * a.group, first_key = work.tile * KEYS;
-    const auto q = group_rows(a, a.q, work, head), dout = group_rows(a, a.dout, work, head);
-    const auto fill = [&](int step) {
+    const auto fill = [&](int step) { // where rows are is found anew: sums need the registers
+        const auto q = group_rows(a, a.q, work, head), dout = group_rows(a, a.dout, work, head);
         const int at = step % 2 * STEP, row = step * STEP + (int)threadIdx.x;
         xr_tile_fill<T, C, STEP, THREADS>(q_tiles + at * row_size, q, step * STEP, rows, a.dim,
                                           a.wide_in);
@@ -123,23 +123,22 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(Grad
     fill(step);
     xr_copy_commit();
 
-    const int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4;
-    const int warp_key = (int)threadIdx.x / 32 * 16;
-    int seen_from[2]; // first row that sees keys g and g+8
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        seen_from[half] = a.causal ? (first_key + warp_key + g + 8 * half) * a.group : 0;
-    }
     float dk[1][4 * C][4] = {}, dv[1][4 * C][4] = {};
     for (; step < steps; step++) {
         if (step + 1 < steps) fill(step + 1);
         xr_copy_commit();
         xr_copy_wait<1>();
         __syncthreads();
-        const int at = step % 2 * STEP;
+        const int thread = xr_forget((int)threadIdx.x), warp_key = thread / 32 * 16;
+        const int at = step % 2 * STEP, g = thread % 32 / 4, t = thread % 4;
         float p[1][STEP / 8][4], ds[1][STEP / 8][4];
         XrFactors<T, 1, STEP> factors;
         xr_scores<C, 1, STEP>(p, key_tile, warp_key, q_tiles + at * row_size);
+        int seen_from[2]; // first row that sees keys g and g+8
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            seen_from[half] = a.causal ? (first_key + warp_key + g + 8 * half) * a.group : 0;
+        }
 #pragma unroll
         for (int n = 0; n < STEP / 8; n++) {
 #pragma unroll
@@ -166,7 +165,7 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(Grad
         __syncthreads(); // all have read the stage that is filled next
     }
     xr_copy_wait<0>();
-    const int key = first_key + warp_key;
+    const int key = first_key + (int)threadIdx.x / 32 * 16;
     const int64_t column = (int64_t)head * a.dim;
     store_block<T, C>(a, dk, a.scale, work.tokens - key, [&](int i) {
         return a.dk.data + (work.first + key + i) * a.dk.stride + column;

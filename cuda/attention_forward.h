@@ -111,10 +111,11 @@ XR_DEVICE XrWarpRows xr_warp_rows(int first, int rows, int group, int before, in
 template <int BLOCKS, int N>
 XR_DEVICE void xr_mask_tile(float (&s)[BLOCKS][N][4], const XrWarpRows &w, int first_key) {
     if (first_key + 8 * N <= w.least) return;
+    const int lane = xr_fresh_lane();
     int limit[BLOCKS][2]; // of rows g and g+8 of each block
 #pragma unroll
     for (int i = 0; i < 2 * BLOCKS; i++) {
-        limit[i / 2][i % 2] = xr_keys_seen(w, w.first + 8 * i + (int)threadIdx.x % 32 / 4);
+        limit[i / 2][i % 2] = xr_keys_seen(w, w.first + 8 * i + lane / 4);
     }
 #pragma unroll
     for (int b = 0; b < BLOCKS; b++) {
@@ -122,7 +123,7 @@ XR_DEVICE void xr_mask_tile(float (&s)[BLOCKS][N][4], const XrWarpRows &w, int f
         for (int n = 0; n < N; n++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                const int key = first_key + xr_tile_row(n, (int)threadIdx.x % 4, i % 2);
+                const int key = first_key + xr_tile_row(n, lane % 4, i % 2);
                 if (key >= limit[b][i / 2]) s[b][n][i] = -INFINITY;
             }
         }
@@ -217,6 +218,10 @@ template <typename Rows> struct XrKeyView {
     int length; // keys of the sequence
 };
 
+// Whether all keys and values from a kind of source are known to be aligned to 16 bytes: its
+// kernels then have no other way to read them, which would take registers.
+template <typename Keys> struct XrKeysAreWide { static constexpr bool value = false; };
+
 template <typename T, int C, int ROWS> constexpr size_t xr_attend_shared() {
     return (size_t)((ROWS + 2 * XrAttentionTile<T>::keys) * XrTile<T, C>::row) * sizeof(T);
 }
@@ -238,13 +243,14 @@ xr_attend(XrAttend<T> a, Keys source) {
                                          blockIdx.x / (unsigned)a.kv_heads, a.least, a.most);
     if (work.tile < 0) return;
     const auto view = xr_keys_of(source, work, head, a.dim);
-    const int rows = work.tokens * a.group, first_row = work.tile * ROWS;
+    constexpr bool only = WARPS == 1; // the sequence's only tile of rows
+    const int rows = work.tokens * a.group, first_row = only ? 0 : work.tile * ROWS;
     // Keys that the sequence's first query sees, and those that rows of the block see.
     const int before = view.length - work.tokens + 1;
     const int last_row = min(rows, first_row + ROWS) - 1;
-    const int seen = a.causal ? before + last_row / a.group : view.length;
+    const int seen = only || !a.causal ? view.length : before + last_row / a.group;
     int tile = 0, end = (seen + KEYS - 1) / KEYS;
-    const bool parts = WARPS == 1 && a.parts;
+    const bool parts = only && a.parts;
     if (parts) {
         const int each = (end + (int)gridDim.y - 1) / (int)gridDim.y;
         tile = (int)blockIdx.y * each;
@@ -252,13 +258,14 @@ xr_attend(XrAttend<T> a, Keys source) {
         if (tile >= end) return;
     }
 
+    const bool wide_keys = XrKeysAreWide<Keys>::value || a.wide_keys;
     const XrGroupRows<T> q = {a.q.data + work.first * a.q.stride + (int64_t)head * a.group * a.dim,
                               a.q.stride, a.group, a.dim};
     xr_tile_fill<T, C, ROWS, THREADS>(q_tile, q, first_row, rows, a.dim, a.wide_q);
-    xr_tile_fill<T, C, KEYS, THREADS>(key_tile, view.keys, tile * KEYS, seen, a.dim, a.wide_keys);
+    xr_tile_fill<T, C, KEYS, THREADS>(key_tile, view.keys, tile * KEYS, seen, a.dim, wide_keys);
     xr_copy_commit();
 
-    const int warp_row = (int)threadIdx.x / 32 * 16 * BLOCKS;
+    const int warp_row = only ? 0 : (int)threadIdx.x / 32 * 16 * BLOCKS;
     const XrWarpRows w =
         xr_warp_rows<BLOCKS>(first_row + warp_row, rows, a.group, before, view.length, a.causal);
     XrSoftmax<BLOCKS> state;
@@ -272,7 +279,7 @@ xr_attend(XrAttend<T> a, Keys source) {
         xr_copy_wait<0>();
         __syncthreads(); // the keys are there, and all have read the values before
         xr_tile_fill<T, C, KEYS, THREADS>(value_tile, view.values, tile * KEYS, seen, a.dim,
-                                          a.wide_keys);
+                                          wide_keys);
         xr_copy_commit();
         float s[BLOCKS][KEYS / 8][4];
         xr_scores<C, BLOCKS, KEYS>(s, q_tile, warp_row, key_tile);
@@ -280,11 +287,11 @@ xr_attend(XrAttend<T> a, Keys source) {
         __syncthreads(); // the values are there, and all have read the keys
         if (tile + 1 < end) {
             xr_tile_fill<T, C, KEYS, THREADS>(key_tile, view.keys, (tile + 1) * KEYS, seen, a.dim,
-                                              a.wide_keys);
+                                              wide_keys);
         }
         xr_copy_commit();
         xr_add_tile<T, C, BLOCKS, KEYS>(a, value, state, w, s, value_tile, tile, parts);
-        if constexpr (WARPS == 1) {
+        if constexpr (only) {
             if (parts) xr_store_part<T, C>(a, value[0], state, tile);
         }
     }

@@ -16,6 +16,8 @@ template <typename T> struct CacheKeys {
     int longest;
 };
 
+template <typename T> struct XrKeysAreWide<CacheKeys<T>> { static constexpr bool value = true; };
+
 // Rows of one head of a sequence, of keys (which = 0) or values (1).
 template <typename T> struct PageRows {
     const T *first;
@@ -37,6 +39,12 @@ XR_DEVICE XrKeyView<PageRows<T>> xr_keys_of(const CacheKeys<T> &keys, const XrTi
     XR_DEVICE_REQUIRE(work.tokens <= length && length <= keys.longest,
                       "attention_paged: sequence %d has %d queries and %d tokens of at most %d",
                       work.sequence, work.tokens, length, keys.longest);
+    // Here and not where they are read: a call in a loop over tiles, be it only to print a message,
+    // takes registers from the sums.
+    for (int i = (int)threadIdx.x; i * XR_KV_PAGE < length; i += (int)blockDim.x) {
+        xr_require_page(keys.cache, pages[i]);
+    }
+    __syncthreads(); // all have looked before any reads
     return {{keys.cache.data, keys.cache, pages, head, 0},
             {keys.cache.data, keys.cache, pages, head, 1},
             length};

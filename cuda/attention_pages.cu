@@ -12,6 +12,7 @@ write_token(XrCachePages<T> cache, XrRows<const T> k, XrRows<const T> v, const i
     const int64_t t = blockIdx.x;
     const int slot = slots[t], chunks = cache.row / N, most = 2 * heads * chunks;
     XR_DEVICE_REQUIRE(slot >= 0, "kv_write: slot %d of token %lld", slot, (long long)t);
+    xr_require_page(cache, slot / XR_KV_PAGE);
     for (int i = (int)threadIdx.x; i < most; i += THREADS) {
         const int which = i / (heads * chunks), rest = i - which * heads * chunks;
         const int head = rest / chunks, d = (rest - head * chunks) * N;
@@ -42,6 +43,8 @@ extern "C" void xr_cuda_kv_write(XrBackend *b, const XrKvCache *cache, const XrT
 XR_KERNEL(THREADS)
 copy_pages(XrCachePages<float> cache, const int32_t *from, const int32_t *to) {
     const int64_t i = blockIdx.x / COPY_PIECES, piece = blockIdx.x % COPY_PIECES;
+    xr_require_page(cache, from[i]);
+    xr_require_page(cache, to[i]);
     const XrPack<float> *source = (const XrPack<float> *)xr_cache_rows(cache, from[i], 0, 0);
     XrPack<float> *target = (XrPack<float> *)xr_cache_rows(cache, to[i], 0, 0);
     for (int64_t at = piece * THREADS + threadIdx.x; at < cache.page / 4;

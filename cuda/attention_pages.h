@@ -22,11 +22,14 @@ template <typename T> XrCachePages<T> xr_cache_pages(const XrKvCache *cache) {
     return {(T *)cache->data, cache->pages, 2 * XR_KV_PAGE * cache->kv_heads * row, (int)row};
 }
 
-// Row 0 of a head's keys (which = 0) or values (1) in a page.
-template <typename T>
-XR_DEVICE T *xr_cache_rows(const XrCachePages<T> &cache, int64_t page, int head, int which) {
+template <typename T> XR_DEVICE void xr_require_page(const XrCachePages<T> &cache, int64_t page) {
     XR_DEVICE_REQUIRE(page >= 0 && page < cache.count, "page %lld of a cache of %lld",
                       (long long)page, (long long)cache.count);
+}
+
+// Row 0 of a head's keys (which = 0) or values (1) in a page, which has been looked at.
+template <typename T>
+XR_DEVICE T *xr_cache_rows(const XrCachePages<T> &cache, int64_t page, int head, int which) {
     return cache.data + page * cache.page + (int64_t)(2 * head + which) * XR_KV_PAGE * cache.row;
 }
 

@@ -256,6 +256,7 @@ XR_DEVICE void xr_join_products(float (&sum)[BLOCKS][4 * C][4],
         for (int b = 0; b < BLOCKS; b++) {
             xr_join_block(sum[b][n], products[b], join.keep[b], join.take[b]);
         }
+        if (BLOCKS == 1 && n % 4 == 3) xr_keep_order(); // or all products come before any sum
     }
 }
 

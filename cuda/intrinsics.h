@@ -48,6 +48,12 @@ XR_DEVICE int xr_forget(int x) {
 
 // ---- a warp's 32 threads; all of them must come here ----
 
+// What is written before is not put off until after what is written behind: without it ptxas lets
+// products run ahead of the sums that they are for, as far as registers go and further.
+XR_DEVICE void xr_keep_order() {
+    __syncwarp();
+}
+
 enum : unsigned { XR_WARP = 0xffffffffu };
 
 template <typename T> XR_DEVICE T xr_shuffle_xor(T x, int lanes) {
