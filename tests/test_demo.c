@@ -242,8 +242,8 @@ static void page_is_whole(const char *folder) {
     xr_test_read(&page, folder, "report.html");
     xr_buffer_append(&page, "", 0);
     static const char *const needed[] = {
-        "Seed 3. SFT: 3 steps (2 for the specialisation), 4 rows a step. RL: 2 batches, 2 "
-        "questions",
+        "Seed 3. SFT: 3 steps (2 for the specialisation), 4 rows a step. ",
+        "RL: 2 batches, 2 questions",
         "<h2>The paper's findings",
         "Forced exit ends endless thinking",
         "<h2>Every model in every cell</h2>",
