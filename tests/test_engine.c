@@ -84,8 +84,8 @@ static void fill(XrEngineFixture *f, const char *const *names, int name_count, i
         r->stop_id_count = i % 5 ? 12 : 0;
         r->stop_strings = STOPS;
         r->stop_string_count = i % 4 == 1 ? 3 : 0;
-        r->suppress = suppress;
-        r->suppress_count = i % 6 == 2 ? 3 : 0;
+        r->suppress = suppress + i % 2;
+        r->suppress_count = i % 3;
         if (i % 2 == 0) r->think = (XrThinkLimits){.budget = i % 7, .answer_budget = -1};
         if (i % 8 == 4) r->think.answer_budget = 3;
     }
