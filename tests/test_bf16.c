@@ -201,14 +201,6 @@ static void sees_pictures(void **state) {
 
 // Goes back to the checkpoint of the first step; what follows comes out as before.
 static void resumes(void **state) {
-    static const char *const few[] = {"max_steps=3",
-                                      "learning_rate=1e-3",
-                                      "packing=false",
-                                      "per_device_train_batch_size=1",
-                                      "gradient_accumulation_steps=1",
-                                      "save_steps=1",
-                                      "save_total_limit=0",
-                                      NULL};
     static const char *const files[] = {"model/model.safetensors",
                                         "checkpoint-3/weights-00000-of-00001.safetensors",
                                         "checkpoint-3/exp_avg-00000-of-00001.safetensors",
@@ -216,14 +208,11 @@ static void resumes(void **state) {
     XrBuffer before[XR_COUNT(files)] = {0}, after[XR_COUNT(files)] = {0}, metrics[2] = {{0}};
     char *folder = xr_test_fresh_folder("resumed"), *data = dataset("golden/sft/text.jsonl");
     const char *settings[32] = {0};
-    add_settings(settings, few, data);
+    add_settings(settings, XR_TEST_THREE_SAVED_STEPS, data);
     run(XR_RUN_SFT, folder, "text_only", settings, *state, false);
     for (size_t i = 0; i < XR_COUNT(files); i++) xr_test_read(&before[i], folder, files[i]);
     xr_test_metrics(&metrics[0], folder);
-    xr_test_drop(folder, "checkpoint-2");
-    xr_test_drop(folder, "checkpoint-3");
-    xr_test_drop(folder, "model");
-    xr_test_drop(folder, "summary.json");
+    xr_test_back_to_first(folder);
     run(XR_RUN_SFT, folder, "text_only", settings, *state, true);
     xr_test_metrics(&metrics[1], folder);
     assert_string_equal(metrics[0].data, metrics[1].data);

@@ -68,33 +68,15 @@ typedef struct Way {
 } Way;
 
 static void run(const char *folder, const Way *way, const char *offload, bool resume) {
-    static const char *const three_steps[] = {"max_steps=3",
-                                              "learning_rate=1e-3",
-                                              "weight_decay=0.1",
-                                              "max_grad_norm=1",
-                                              "packing=false",
-                                              "per_device_train_batch_size=1",
-                                              "gradient_accumulation_steps=1",
-                                              "save_steps=1",
-                                              "save_total_limit=0",
-                                              NULL};
-    const char *const more[] = {way->bf16, offload, NULL};
+    const char *const more[] = {way->bf16, offload, "weight_decay=0.1", "max_grad_norm=1", NULL};
     xr_test_train(&(XrTestTraining){.command = XR_RUN_SFT,
                                     .model = "head128",
                                     .folder = folder,
                                     .data = xr_test_source("golden/sft/text.jsonl"),
-                                    .settings = three_steps,
+                                    .settings = XR_TEST_THREE_SAVED_STEPS,
                                     .more = more,
                                     .backend = way->backend,
                                     .resume = resume});
-}
-
-// As if the run had been killed after its first checkpoint.
-static void back_to_first(const char *folder) {
-    xr_test_drop(folder, "checkpoint-2");
-    xr_test_drop(folder, "checkpoint-3");
-    xr_test_drop(folder, "model");
-    xr_test_drop(folder, "summary.json");
 }
 
 // Of the model's parameters the largest takes two of the stretches after which memory is let go.
@@ -110,10 +92,10 @@ static void same_bits(void **state) {
     run(near, *state, ways[0], false);
     run(far, *state, ways[1], false);
     xr_test_same_runs(near, far, files);
-    back_to_first(far);
+    xr_test_back_to_first(far);
     run(far, *state, ways[0], true);
     xr_test_same_runs(near, far, files);
-    back_to_first(far);
+    xr_test_back_to_first(far);
     run(far, *state, ways[1], true);
     xr_test_same_runs(near, far, files);
     free(near);

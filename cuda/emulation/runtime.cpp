@@ -203,7 +203,11 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     cudaMemcpyKind real = to_device
                               ? (from_device ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice)
                               : (from_device ? cudaMemcpyDeviceToHost : cudaMemcpyHostToHost);
+    const bool across = to_device != from_device;
+    const bool pinned = across && xr_emulation_is_pinned(to_device ? from : to, bytes);
     if (kind == cudaMemcpyDefault) {
+        // The backend copies on the GPU, or between it and pinned memory.
+        if (!pinned && real != cudaMemcpyDeviceToDevice) return cudaErrorInvalidValue;
         kind = real;
     } else if (kind != real || xr_emulation_is_mapped(to) || xr_emulation_is_mapped(from)) {
         return cudaErrorInvalidValue; // of mapped memory it is the host's, in this respect
@@ -214,10 +218,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
         return cudaSuccess;
     }
     // The graph would read, or write, host memory that is long gone.
-    bool host = to_device != from_device;
-    if (host && !xr_emulation_is_pinned(to_device ? from : to, bytes)) {
-        return xr_emulation_outside_capture();
-    }
+    if (across && !pinned) return xr_emulation_outside_capture();
     xr_emulation_keep(make_copy, &c, sizeof c);
     return cudaSuccess;
 }

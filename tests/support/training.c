@@ -5,6 +5,7 @@
 #include "tests/support/test.h"
 
 #include "shared/base/file.h"
+#include "shared/base/memory.h"
 #include "shared/train/grpo.h"
 #include "shared/train/run_folder.h"
 #include "shared/train/sft.h"
@@ -58,10 +59,22 @@ char *xr_test_fresh_folder(const char *name) {
     return xr_path_join(xr_test_scratch(), unique);
 }
 
-void xr_test_drop(const char *folder, const char *name) {
-    char *path = xr_path_join(folder, name);
-    xr_remove_folder(path);
-    unlink(path);
-    assert_false(xr_path_exists(path));
-    free(path);
+const char *const XR_TEST_THREE_SAVED_STEPS[] = {"max_steps=3",
+                                                 "learning_rate=1e-3",
+                                                 "packing=false",
+                                                 "per_device_train_batch_size=1",
+                                                 "gradient_accumulation_steps=1",
+                                                 "save_steps=1",
+                                                 "save_total_limit=0",
+                                                 NULL};
+
+void xr_test_back_to_first(const char *folder) {
+    static const char *const later[] = {"checkpoint-2", "checkpoint-3", "model", "summary.json"};
+    for (size_t i = 0; i < XR_COUNT(later); i++) {
+        char *path = xr_path_join(folder, later[i]);
+        xr_remove_folder(path);
+        unlink(path);
+        assert_false(xr_path_exists(path));
+        free(path);
+    }
 }

@@ -26,7 +26,11 @@ void xr_test_train(const XrTestTraining *training);
 // "<scratch>/<name>-<number>", another each time; to be freed.
 char *xr_test_fresh_folder(const char *name);
 
-// Removes a file or folder of a run's folder that may be there.
-void xr_test_drop(const char *folder, const char *name);
+// Assignments for three steps of `sft`, a row each, with a checkpoint after every one; ends with
+// NULL.
+extern const char *const XR_TEST_THREE_SAVED_STEPS[];
+
+// Removes what such a run left after its first checkpoint, as if it had been killed there.
+void xr_test_back_to_first(const char *folder);
 
 #endif
