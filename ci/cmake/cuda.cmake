@@ -12,8 +12,10 @@ file(GLOB xr_cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cuda/*.cu)
 set(xr_cuda_flags "")
 
 if(XR_CUDA)
-  if(NOT DEFINED CMAKE_CUDA_COMPILER_LAUNCHER AND CCACHE)
-    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+  # Not ccache: it looks at the host's part of a file, and takes what was made from another kernel where only code
+  # behind __CUDA_ARCH__ and the like has changed.
+  if(NOT DEFINED CMAKE_CUDA_COMPILER_LAUNCHER)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/ci/cmake/nvcc.sh)
   endif()
   set(CMAKE_CUDA_ARCHITECTURES OFF) # xr_cuda_flags says for which
   enable_language(CUDA)
