@@ -151,6 +151,19 @@ static void bounds_are_checked(void **state) {
     xr_test_finds(fault_host_reads, "use-after-poison");
 }
 
+static void much_shared_memory_is_asked_for(void **state) {
+    const int smaller = 99 << 10, larger = 227 << 10;
+    assert_true(xr_planted_much_shared(48 << 10, false));
+    assert_false(xr_planted_much_shared((48 << 10) + 16, false));
+    assert_true(xr_planted_much_shared((48 << 10) + 16, true));
+    assert_true(xr_planted_much_shared(smaller, true));
+    assert_false(xr_planted_much_shared(smaller + 16, true));
+    xr_emulation_set_capability(9, 0);
+    assert_true(xr_planted_much_shared(larger, true));
+    assert_false(xr_planted_much_shared(larger + 16, true));
+    xr_emulation_set_capability(8, 0);
+}
+
 // ---- instructions ----
 
 static void copies_arrive_when_waited_for(void **state) {
@@ -544,6 +557,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(barriers_order_accesses),
         cmocka_unit_test(divergence_is_found),
         cmocka_unit_test(bounds_are_checked),
+        cmocka_unit_test(much_shared_memory_is_asked_for),
         cmocka_unit_test(copies_arrive_when_waited_for),
         cmocka_unit_test(tensor_cores_multiply),
         cmocka_unit_test(lanes_exchange),

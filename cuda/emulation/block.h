@@ -4,7 +4,10 @@
 
 #include "cuda/emulation/device.h"
 
-enum { XR_MOST_THREADS = 1024, XR_STACK_BYTES = 128 << 10, XR_SHARED_BYTES = 227 << 10 };
+enum { XR_MOST_THREADS = 1024, XR_STACK_BYTES = 128 << 10 };
+// Shared memory of a block: on the largest devices; and what a kernel has that has asked for no
+// more.
+enum { XR_MOST_SHARED = 227 << 10, XR_SHARED_UNASKED = 48 << 10 };
 
 // Where the running fiber is. `block_epoch` counts block barriers, `warp_epoch` the warp's
 // synchronisations: two accesses of one block epoch are unordered unless they are one thread's, or
@@ -34,6 +37,9 @@ void xr_emulation_end_warpgroups(void);
 
 // runtime.cpp: the status that the test asked for, or success.
 cudaError_t xr_emulation_status(const char *function);
+// What a block may have on this device, and what launches of a kernel may ask for.
+size_t xr_emulation_shared_limit(void);
+size_t xr_emulation_shared_allowed(const void *kernel);
 void xr_emulation_remember(cudaError_t status); // for cudaGetLastError
 
 #endif

@@ -100,15 +100,16 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
+// cudaFuncSetAttribute's way: launches of `kernel` may ask for that much dynamic shared memory.
+cudaError_t xr_emulation_allow_shared(const void *kernel, int bytes);
 
 #ifdef __cplusplus
 }
 
-// Any kernel has room for what the emulated device has; a launch checks it.
 template <typename Kernel>
 inline cudaError_t cudaFuncSetAttribute(Kernel *kernel, cudaFuncAttribute attribute, int value) {
-    return kernel && attribute == cudaFuncAttributeMaxDynamicSharedMemorySize && value >= 0
-               ? cudaSuccess
+    return attribute == cudaFuncAttributeMaxDynamicSharedMemorySize
+               ? xr_emulation_allow_shared((const void *)kernel, value)
                : cudaErrorInvalidValue;
 }
 #endif

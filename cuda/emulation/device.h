@@ -38,9 +38,9 @@ struct XrSite {
 
 // ---- cuda/emulation/fibers.cpp ----
 
-// `closure` may be copied byte by byte.
-void xr_emulation_launch(const char *kernel, dim3 grid, dim3 block, size_t shared,
-                         cudaStream_t stream, void (*run)(void *), void *closure,
+// `kernel` is a kernel's name, `function` its address; `closure` may be copied byte by byte.
+void xr_emulation_launch(const char *kernel, const void *function, dim3 grid, dim3 block,
+                         size_t shared, cudaStream_t stream, void (*run)(void *), void *closure,
                          size_t closure_bytes);
 void xr_emulation_barrier(XrSite site);
 // Every lane of the warp hands in and receives data; the last to come runs combine(in, out) over
@@ -81,7 +81,7 @@ static void xr_emulation_launch_call(const char *name, dim3 grid, dim3 block, si
                                      Arguments... arguments) {
     auto closure = [=] { kernel((Parameters)arguments...); };
     static_assert(__is_trivially_copyable(decltype(closure)), "arguments are copied as bytes");
-    xr_emulation_launch(name, grid, block, shared, stream,
+    xr_emulation_launch(name, (const void *)kernel, grid, block, shared, stream,
                         xr_emulation_run_closure<decltype(closure)>, &closure, sizeof closure);
 }
 #define XR_LAUNCH_UNCHECKED(kernel, grid, block, shared, stream, ...)                              \

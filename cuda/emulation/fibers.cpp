@@ -224,11 +224,11 @@ static void run_block(size_t shared) {
     xr_emulation_end_warpgroups();
 }
 
-static bool launch_fits(dim3 grid, dim3 block, size_t shared) {
+static bool launch_fits(dim3 grid, dim3 block, size_t shared, size_t allowed) {
     uint64_t threads = (uint64_t)block.x * block.y * block.z;
     return threads > 0 && threads <= XR_MOST_THREADS && block.z <= 64 && grid.x > 0 && grid.y > 0 &&
            grid.z > 0 && grid.x <= INT32_MAX && grid.y <= 65535 && grid.z <= 65535 &&
-           shared <= XR_SHARED_BYTES;
+           shared <= allowed;
 }
 
 // A launch, with the kernel's arguments behind it.
@@ -266,11 +266,14 @@ static void run_grid(void *payload) {
     xr_running.kernel = NULL;
 }
 
-void xr_emulation_launch(const char *kernel, dim3 grid, dim3 block, size_t shared,
-                         cudaStream_t stream, void (*run)(void *), void *closure,
+void xr_emulation_launch(const char *kernel, const void *function, dim3 grid, dim3 block,
+                         size_t shared, cudaStream_t stream, void (*run)(void *), void *closure,
                          size_t closure_bytes) {
     cudaError_t status = xr_emulation_status("launch");
-    if (status == cudaSuccess && !launch_fits(grid, block, shared)) status = cudaErrorInvalidValue;
+    if (status == cudaSuccess &&
+        !launch_fits(grid, block, shared, xr_emulation_shared_allowed(function))) {
+        status = cudaErrorInvalidValue;
+    }
     xr_emulation_remember(status);
     if (status != cudaSuccess) return;
     if (block.x * block.y * block.z % 32 != 0) {

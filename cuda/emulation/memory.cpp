@@ -154,7 +154,7 @@ struct Shared {
 };
 
 enum { MOST_ARRAYS = 64, REDZONE = 128 };
-static const size_t ARENA = 2 * XR_SHARED_BYTES + (size_t)MOST_ARRAYS * 2 * REDZONE;
+static const size_t ARENA = 2 * XR_MOST_SHARED + (size_t)MOST_ARRAYS * 2 * REDZONE;
 alignas(1024) static char arena[ARENA];
 static Shared arrays[MOST_ARRAYS];
 static int array_count;
@@ -166,9 +166,9 @@ static void *add_array(const void *key, size_t bytes, size_t alignment) {
     if (array_count == MOST_ARRAYS) xr_emulation_error("more than %d shared arrays", MOST_ARRAYS);
     size_t begin = (arena_used + REDZONE + alignment - 1) / alignment * alignment;
     shared_used += (bytes + 127) / 128 * 128;
-    if (shared_used > XR_SHARED_BYTES) {
-        xr_emulation_error("%zu bytes of shared memory, of which a block has at most %d",
-                           shared_used, XR_SHARED_BYTES);
+    if (shared_used > xr_emulation_shared_limit()) {
+        xr_emulation_error("%zu bytes of shared memory, of which a block has at most %zu",
+                           shared_used, xr_emulation_shared_limit());
     }
     arrays[array_count++] = Shared{key, begin, begin + bytes};
     arena_used = begin + bytes;
@@ -187,7 +187,7 @@ void *xr_emulation_shared(const void *key, size_t bytes) {
     for (int i = 0; i < array_count; i++) {
         if (arrays[i].key == key) return arena + arrays[i].begin;
     }
-    if (shared_used + bytes > (48 << 10) && key != &DYNAMIC) {
+    if (shared_used + bytes > XR_SHARED_UNASKED && key != &DYNAMIC) {
         xr_emulation_error("more than 48 KiB of static shared memory; ask for it at the launch");
     }
     return add_array(key, bytes, 128);

@@ -19,6 +19,41 @@ void xr_emulation_set_capability(int new_major, int new_minor) {
     minor = new_minor;
 }
 
+// The least that devices of that generation have: 8.6 and 8.9 have less than 8.0, and code for 8.0
+// runs on them.
+size_t xr_emulation_shared_limit(void) {
+    return major == 8 ? 99 << 10 : XR_MOST_SHARED;
+}
+
+enum { MOST_KERNELS = 256 };
+static struct {
+    const void *kernel;
+    size_t bytes;
+} asked[MOST_KERNELS];
+
+// Its entry, or where it would be.
+static int asked_at(const void *kernel) {
+    int i = 0;
+    while (i < MOST_KERNELS && asked[i].kernel && asked[i].kernel != kernel) i++;
+    return i;
+}
+
+cudaError_t xr_emulation_allow_shared(const void *kernel, int bytes) {
+    const int i = asked_at(kernel);
+    if (i == MOST_KERNELS) return cudaErrorMemoryAllocation;
+    if (!kernel || bytes < 0 || (size_t)bytes > xr_emulation_shared_limit()) {
+        return cudaErrorInvalidValue;
+    }
+    asked[i] = {kernel, (size_t)bytes};
+    return cudaSuccess;
+}
+
+size_t xr_emulation_shared_allowed(const void *kernel) {
+    const int i = asked_at(kernel);
+    if (i < MOST_KERNELS && asked[i].bytes > XR_SHARED_UNASKED) return asked[i].bytes;
+    return XR_SHARED_UNASKED;
+}
+
 bool xr_has_warpgroups(void) {
     return major == 9 && minor == 0;
 }
@@ -106,8 +141,12 @@ cudaError_t cudaGetDeviceCount(int *count) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
     BEGIN("cudaGetDeviceProperties");
     if (device != 0) return cudaErrorInvalidDevice;
-    *properties = cudaDeviceProp{
-        "emulation on the CPU", xr_emulation_memory_size(), XR_SHARED_BYTES, major, minor, 4};
+    *properties = cudaDeviceProp{"emulation on the CPU",
+                                 xr_emulation_memory_size(),
+                                 xr_emulation_shared_limit(),
+                                 major,
+                                 minor,
+                                 4};
     return cudaSuccess;
 }
 

@@ -82,6 +82,21 @@ extern "C" void xr_planted_shared_write(int64_t at) {
     XR_LAUNCH(shared_write, 1, 32, 0, NULL, at);
 }
 
+template <bool asked> XR_KERNEL(32) much_shared() {
+    XR_DYNAMIC_SHARED(float, memory);
+    memory[threadIdx.x] = 0;
+}
+
+extern "C" bool xr_planted_much_shared(int bytes, bool asked) {
+    auto kernel = asked ? much_shared<true> : much_shared<false>;
+    if (asked && cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes) !=
+                     cudaSuccess) {
+        return false;
+    }
+    XR_LAUNCH_UNCHECKED(kernel, 1, 32, (size_t)bytes, NULL);
+    return cudaGetLastError() == cudaSuccess;
+}
+
 XR_KERNEL(64) copy(float *out, const float *in, bool wait) {
     XR_SHARED(float, shared, 256);
     xr_copy_async(shared + threadIdx.x * 4, in + threadIdx.x * 4, 16);

@@ -23,6 +23,9 @@ void xr_planted_half_shuffle(float *out);
 void xr_planted_write(float *out, int64_t at);
 void xr_planted_read(float *out, const float *in, int64_t at);
 void xr_planted_shared_write(int64_t at);
+// A launch with that much dynamic shared memory, which the kernel has `asked` for or not: whether
+// it was accepted.
+bool xr_planted_much_shared(int bytes, bool asked);
 // 64 asynchronous copies of 16 bytes, read with or without waiting.
 void xr_planted_copy(float *out, const float *in, bool wait);
 
