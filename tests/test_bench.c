@@ -66,12 +66,29 @@ static void decoding(void **state) {
     xr_backend_free(b);
 }
 
+#ifdef XR_TEST_MODELS_ON_CUDA
+// Work of the same size on the core and on the GPU.
+static void batches(void **state) {
+    XrBackend *b = xr_test_backend(*state);
+    XrBenchList list = {0};
+    xr_bench_batches(&list, true);
+    assert_int_equal(list.count, 6);
+    for (int i = 0; i < list.count; i += 2) {
+        XrBenchWork core = run_case(&list.items[i], b), gpu = run_case(&list.items[i + 1], b);
+        assert_true(core.units > 0 && core.units == gpu.units);
+    }
+    xr_bench_list_free(&list);
+    xr_backend_free(b);
+}
+#endif
+
 // Those of the real size are there, and differ in their names.
 static void names(void **state) {
     XrBenchList list = {0};
     xr_bench_train_step(&list, false);
     xr_bench_vision(&list, false);
     xr_bench_decode(&list, false);
+    xr_bench_batches(&list, false);
     assert_true(list.count > 8);
     for (int i = 0; i < list.count; i++) {
         for (int k = 0; k < i; k++) {
@@ -121,6 +138,7 @@ int main(int argc, char **argv) {
         ROW(steps, "cuda.bf16"),
         ROW(pictures, "cuda.bf16"),
         ROW(decoding, "cuda.bf16"),
+        ROW(batches, "cuda.bf16"),
         {"memory_of_the_gpu/cuda", memory_of_the_gpu, NULL, NULL, NULL},
 #endif
     };

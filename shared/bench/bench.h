@@ -76,6 +76,9 @@ void xr_bench_attention(XrBenchList *list, bool gpu);
 void xr_bench_logprob(XrBenchList *list, bool gpu);
 void xr_bench_memory(XrBenchList *list);
 void xr_bench_verify(XrBenchList *list);
+// Byte pairs, pictures and expressions on the GPU beside one core (cuda/batches.c); none in builds
+// without CUDA. `tiny`: small ones, for tests.
+void xr_bench_batches(XrBenchList *list, bool tiny);
 // The tokenizer on the texts of the data folder (XR_DATA_DIR).
 void xr_bench_text(XrBenchList *list, const char *data);
 // Evaluation without a model, on the benchmarks of the data folder.

@@ -59,7 +59,8 @@ static int run_cases(const XrBenchList *list, const Arguments *args) {
     return code;
 }
 
-// On a GPU: what it computes. Texts, pictures and judging are the processor's work on any device.
+// On a GPU: what it computes. Whole texts, pictures from their files, and judging are the
+// processor's work on any device.
 static void add_cases(XrBenchList *list, const Arguments *args) {
     bool gpu = strcmp(args->device.name, "cpu") != 0;
     const char *data = getenv("XR_DATA_DIR");
@@ -71,6 +72,7 @@ static void add_cases(XrBenchList *list, const Arguments *args) {
         xr_bench_train_step(list, false);
         xr_bench_vision(list, false);
         xr_bench_decode(list, false);
+        xr_bench_batches(list, false);
     }
     if (!gpu) xr_bench_verify(list);
     if (!gpu && data && *data) {
