@@ -196,6 +196,11 @@ static const struct {
     {"{\"messages\": []}", "no_such_format", "no format \"no_such_format\""},
     {"{\"messages\": [{\"role\": 3}]}", "auto", "messages[0]"},
     {"{\"messages\": [3]}", "messages", "messages[0]"},
+    {"{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"asistant\", "
+     "\"content\": \"a\"}]}",
+     "messages", "messages[1]: role \"asistant\": must be"},
+    {"{\"prompt\": \"q\", \"completion\": [{\"role\": \"model\", \"content\": \"a\"}]}", "auto",
+     "messages[0]: role \"model\": must be"},
     {"{\"messages\": 3}", "messages", "messages"},
     {"{}", "messages", "messages"},
     {"{}", "prompt_completion", "texts or messages"},

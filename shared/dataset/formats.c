@@ -76,8 +76,27 @@ static bool messages_match(const cJSON *row) {
     return cJSON_IsArray(get(row, "messages"));
 }
 
+// A misspelt role would be rendered like any other, and an answer under it never learnt.
+static bool add_messages(const XrJson *json, const cJSON *messages, XrExample *out, XrError *err) {
+    static const char *const ROLES[] = {"system", "user", "assistant", "tool"};
+    int first = out->chat.count;
+    if (!xr_chat_add_json(&out->chat, json, messages, err)) return false;
+    for (int i = first; i < out->chat.count; i++) {
+        const char *role = out->chat.messages[i].role;
+        bool known = false;
+        for (size_t k = 0; k < XR_COUNT(ROLES); k++) known |= strcmp(role, ROLES[k]) == 0;
+        if (!known) {
+            return xr_fail(err, XR_ERR_INPUT,
+                           "%s: messages[%d]: role \"%.40s\": must be system, user, assistant or "
+                           "tool",
+                           json->name, i - first, role);
+        }
+    }
+    return true;
+}
+
 static bool messages_convert(const XrJson *json, const cJSON *row, XrExample *out, XrError *err) {
-    return xr_chat_add_json(&out->chat, json, get(row, "messages"), err);
+    return add_messages(json, get(row, "messages"), out, err);
 }
 
 // ---- prompt_completion: {"prompt": TEXT or messages, "completion": TEXT or messages} ----
@@ -88,7 +107,7 @@ static bool pair_matches(const cJSON *row) {
 
 static bool add_side(const XrJson *json, const cJSON *value, const char *role, XrExample *out,
                      XrError *err) {
-    if (cJSON_IsArray(value)) return xr_chat_add_json(&out->chat, json, value, err);
+    if (cJSON_IsArray(value)) return add_messages(json, value, out, err);
     if (!cJSON_IsString(value))
         return wrong(json, "prompt and completion", "texts or messages", err);
     xr_chat_add_message(&out->chat, role);
