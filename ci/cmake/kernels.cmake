@@ -13,9 +13,11 @@ function(xr_add_kernels target)
   if(NOT ARGN)
     return()
   endif()
-  # Sanitized tests spend most of their time in products. Other kernels take longer to optimise than tests gain.
+  # Sanitized tests spend most of their time in these. Other kernels take longer to optimise than tests gain.
   if(XR_SANITIZE)
-    set_source_files_properties(${CMAKE_SOURCE_DIR}/ref/product_kernels.c PROPERTIES COMPILE_OPTIONS -O2)
+    foreach(kernels product linear attention)
+      set_source_files_properties(${CMAKE_SOURCE_DIR}/ref/${kernels}_kernels.c PROPERTIES COMPILE_OPTIONS -O2)
+    endforeach()
   endif()
   foreach(isa ${xr_isas})
     add_library(${target}_${isa} OBJECT ${ARGN})
