@@ -1,6 +1,7 @@
 // Linear layers and their gradients (formulas: docs/operations.md). cuBLASLt where both operands
 // have one type and lie aligned, with the bias in its epilogue; products of our own
-// (cuda/matmul.cu) otherwise, and everywhere in the batch-invariant mode.
+// (cuda/matmul.cu) otherwise, for up to 16 rows of bf16 by weights of bf16, and everywhere in the
+// batch-invariant mode.
 #include "cuda/columns.h"
 #include "cuda/matmul.h"
 
@@ -160,9 +161,16 @@ static bool run_blas(XrBackend *b, const XrMatmul *p) {
     return ok;
 }
 
+// The products of decoding, which are as fast as weights are read: our own are made for that, and
+// are one launch each, which the library's first choice need not be.
+static bool has_few_rows(const XrMatmul *p) {
+    return p->m <= 16 && p->a.dtype == XR_BF16 && p->b.dtype == XR_BF16 && !p->a.turned &&
+           !p->b.turned;
+}
+
 static void multiply(XrBackend *b, XrMatmul p) {
     if (p.m == 0 || p.n == 0) return;
-    if (b->batch_invariant || !run_blas(b, &p)) xr_cuda_matmul(b, p);
+    if (b->batch_invariant || has_few_rows(&p) || !run_blas(b, &p)) xr_cuda_matmul(b, &p, 1);
 }
 
 // ---- the operations ----

@@ -25,6 +25,9 @@ typedef struct XrMatmul {
     bool accumulate;
 } XrMatmul;
 
-void xr_cuda_matmul(XrBackend *b, XrMatmul p);
+// Up to this many products of one a (the same data, m and k). What one launch can do is one launch:
+// all of them where operands are bf16, not turned, and lie aligned.
+enum { XR_MOST_MATMULS = 3 };
+void xr_cuda_matmul(XrBackend *b, const XrMatmul *products, int count);
 
 #endif

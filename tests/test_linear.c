@@ -1,4 +1,5 @@
 // linear and its gradients (ref/linear.c).
+#include "tests/support/backends.h" // defines: xr_test_backend
 #include "tests/support/op_values.h"
 #include "tests/support/ops.h"
 
@@ -10,7 +11,8 @@
 
 // [T, N, K]: around the tiles of few rows by 3 or 4 columns and of 6 or 12 rows by 8 to 32 columns,
 // blocks of 12 and 64 columns and 192 rows, groups of 2,048 rows, and chunks of what is summed over
-// (1,024 of K; 256 of N or T in a gradient).
+// (1,024 of K; 256 of N or T in a gradient). On a GPU, all shapes of blocks (cuda/matmul.cu; the
+// emulated one has 4 multiprocessors).
 static const XrShape SHAPES[] = {XR_SHAPE(0, 5, 7),
                                  XR_SHAPE(1, 1, 1),
                                  XR_SHAPE(1, 129, 127),
@@ -25,6 +27,7 @@ static const XrShape SHAPES[] = {XR_SHAPE(0, 5, 7),
                                  XR_SHAPE(2051, 3, 5),
                                  XR_SHAPE(3, 2051, 5),
                                  XR_SHAPE(33, 3, 1),
+                                 XR_SHAPE(130, 260, 136),
 #ifndef XR_CUDA_EMULATION                               // where it takes half a minute
                                  XR_SHAPE(2, 9, 18944), // the 7B model's inner width
 #endif
@@ -97,8 +100,9 @@ static void logits_build(XrOpRun *run) {
     xr_arg(run, "y")->dtype = XR_F32;
 }
 
-static const XrShape LOGITS_SHAPES[] = {
-    XR_SHAPE(1, 129, 127), XR_SHAPE(13, 65, 31), XR_SHAPE(127, 7, 96), {0}};
+static const XrShape LOGITS_SHAPES[] = {XR_SHAPE(1, 129, 127),  XR_SHAPE(13, 65, 31),
+                                        XR_SHAPE(127, 7, 96),   XR_SHAPE(3, 515, 150),
+                                        XR_SHAPE(130, 260, 40), {0}};
 
 static const XrOpTest TO_LOGITS = {.op = "linear",
                                    .shapes = LOGITS_SHAPES,
@@ -222,6 +226,93 @@ static void same_bits_in_every_batch(void **state) {
     free(w);
 }
 
+#ifdef XR_TEST_CUDA
+// A GPU in the batch-invariant mode takes blocks of another shape for other numbers of rows and of
+// columns; an element's bits are those of its row alone.
+enum { INNER = 200, WIDE = 520, LONG = 200 }; // K is no multiple of a step, N none of a block
+static const int64_t BATCHES[] = {1, 2, 16, 17, 64, 65, LONG}, SOME_ROWS[] = {0, 1, 15, 16, 63, 64};
+
+static XrTensor on_gpu(XrBackend *b, XrDType dtype, int64_t rows, int64_t columns) {
+    XrTensor t;
+    XrError err;
+    int64_t shape[] = {rows, columns};
+    xr_must(xr_tensor_alloc(b, &t, dtype, columns ? 2 : 1, shape, "a test", &err), &err);
+    float *numbers = xr_test_numbers(xr_numel(&t));
+    xr_upload_f32(b, &t, numbers);
+    free(numbers);
+    return t;
+}
+
+typedef struct Product {
+    XrTensor x, w, bias, y, before; // before: what a gradient is added to
+    bool backward;
+} Product;
+
+// Rows first to first + count by the first `columns` of w; what they give, as it lies in memory.
+static unsigned char *product(XrBackend *b, const Product *p, int64_t first, int64_t count,
+                              int64_t columns) {
+    XrTensor x = xr_rows(&p->x, first, count), w = xr_rows(&p->w, 0, columns), y = p->y;
+    XrTensor bias = p->bias;
+    bias.shape[0] = columns;
+    y.shape[0] = count;
+    y.shape[1] = y.row_stride = p->backward ? INNER : columns;
+    if (p->backward) {
+        x.shape[1] = columns;
+        XrTensor before = xr_rows(&p->before, first, count);
+        b->copy(b, y.data, before.data, xr_nbytes(&y));
+        xr_linear_backward_input(b, &y, &x, &w, true);
+    } else {
+        xr_linear(b, &y, &x, &w, &bias);
+    }
+    unsigned char *out = xr_malloc(xr_nbytes(&y));
+    xr_download(b, out, &y);
+    return out;
+}
+
+static void same_rows(XrBackend *b, const Product *p, int64_t columns) {
+    size_t bytes = (size_t)(p->backward ? INNER : columns) * xr_dtype_size(p->y.dtype);
+    unsigned char *alone[XR_COUNT(SOME_ROWS)];
+    for (size_t r = 0; r < XR_COUNT(SOME_ROWS); r++) {
+        alone[r] = product(b, p, SOME_ROWS[r], 1, columns);
+    }
+    for (size_t i = 0; i < XR_COUNT(BATCHES); i++) {
+        unsigned char *all = product(b, p, 0, BATCHES[i], columns);
+        for (size_t r = 0; r < XR_COUNT(SOME_ROWS) && SOME_ROWS[r] < BATCHES[i]; r++) {
+            assert_memory_equal(alone[r], all + (size_t)SOME_ROWS[r] * bytes, bytes);
+        }
+        free(all);
+    }
+    if (!p->backward) { // the same columns among more of them
+        unsigned char *wide = product(b, p, SOME_ROWS[0], 1, WIDE);
+        assert_memory_equal(alone[0], wide, bytes);
+        free(wide);
+    }
+    for (size_t r = 0; r < XR_COUNT(SOME_ROWS); r++) free(alone[r]);
+}
+
+static void same_bits_in_every_block(void **state) {
+    XrBackend *b = xr_test_backend("cuda.bf16.invariant");
+    Product p = {.x = on_gpu(b, XR_BF16, LONG, INNER),
+                 .w = on_gpu(b, XR_BF16, WIDE, INNER),
+                 .bias = on_gpu(b, XR_BF16, WIDE, 0)};
+    for (int type = XR_F32; type <= XR_BF16; type++) {
+        p.y = on_gpu(b, (XrDType)type, LONG, WIDE);
+        same_rows(b, &p, 77);
+        same_rows(b, &p, WIDE);
+        xr_tensor_free(b, &p.y);
+    }
+    xr_tensor_free(b, &p.x);
+    p.backward = true;
+    p.x = on_gpu(b, XR_BF16, LONG, WIDE);
+    p.y = on_gpu(b, XR_BF16, LONG, WIDE);
+    p.before = on_gpu(b, XR_BF16, LONG, INNER);
+    same_rows(b, &p, WIDE);
+    XrTensor *all[] = {&p.x, &p.w, &p.bias, &p.y, &p.before};
+    for (size_t i = 0; i < XR_COUNT(all); i++) xr_tensor_free(b, all[i]);
+    xr_backend_free(b);
+}
+#endif
+
 static void near(const float *got, const float *want, int64_t count, float scale) {
     for (int64_t i = 0; i < count; i++) {
         if (fabsf(got[i] - want[i]) <= 1e-5f * scale) continue;
@@ -302,5 +393,10 @@ static void gradients_are_derivatives(void **state) {
 static const XrOpTest *const TESTS[] = {&xr_op_test_linear, &TO_LOGITS,
                                         &xr_op_test_linear_backward_input,
                                         &xr_op_test_linear_backward_weight};
-XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_in_every_batch),
+#ifdef XR_TEST_CUDA
+#define ON_CUDA cmocka_unit_test(same_bits_in_every_block),
+#else
+#define ON_CUDA
+#endif
+XR_OP_TEST_MAIN(TESTS, ON_CUDA cmocka_unit_test(same_bits_in_every_batch),
                 cmocka_unit_test(agrees_with_openblas), cmocka_unit_test(gradients_are_derivatives))
