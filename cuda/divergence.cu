@@ -113,6 +113,25 @@ static const XrTensor *host_of(Call *c, const XrTensor *t) {
     return NULL;
 }
 
+static void note(Call *c, XrLinears parts) {
+    char name[XR_MIRROR_NAME];
+    next_name(c, name);
+    for (int i = 0; i < parts.count; i++) {
+        const XrTensor *all[] = {parts.part[i].y, parts.part[i].w, parts.part[i].bias};
+        for (int k = 0; k < 3; k++) {
+            if (all[k]) add_mirror(c, all[k], xr_linears_name(k, i));
+        }
+    }
+}
+
+static XrLinears host_of(Call *c, XrLinears parts) {
+    for (int i = 0; i < parts.count; i++) {
+        auto &p = parts.part[i];
+        p = {host_of(c, p.y), host_of(c, p.w), host_of(c, p.bias)};
+    }
+    return parts;
+}
+
 static void note(Call *c, XrSegments segments) {
     note(c, segments.cu);
 }

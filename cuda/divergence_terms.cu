@@ -110,6 +110,21 @@ static void linear(Call *c) {
                   xr_mirror(c, "bias"));
 }
 
+static const char *const LINEARS_NAMES[3][XR_MOST_LINEARS] = {
+    {"y0", "y1", "y2"}, {"w0", "w1", "w2"}, {"bias0", "bias1", "bias2"}};
+
+const char *xr_linears_name(int argument, int part) {
+    return LINEARS_NAMES[argument][part];
+}
+
+static void linears(Call *c) {
+    for (int i = 0; i < XR_MOST_LINEARS && xr_mirror(c, xr_linears_name(0, i)); i++) {
+        product_terms(c, xr_linears_name(0, i), row_norms(xr_mirror(c, "x")),
+                      row_norms(xr_mirror(c, xr_linears_name(1, i))), false,
+                      xr_mirror(c, xr_linears_name(2, i)));
+    }
+}
+
 static void linear_backward_input(Call *c) {
     product_terms(c, "dx", row_norms(xr_mirror(c, "dy")), column_norms(xr_mirror(c, "w")),
                   c->accumulate, NULL);
@@ -150,15 +165,20 @@ static void rmsnorm_backward(Call *c) {
 }
 
 // Both elements of a pair: its length, which a rotation keeps.
-static void rope(Call *c) {
-    const XrTensor *x = xr_mirror(c, "x"), *cos = xr_mirror(c, "cos");
-    double *terms = terms_of(c, "x");
+static void rotation_terms(Call *c, const char *name) {
+    const XrTensor *x = xr_mirror(c, name), *cos = xr_mirror(c, "cos");
+    double *terms = terms_of(c, name);
     int64_t width = xr_row_size(x), half = xr_row_size(cos);
     for (int64_t i = 0; i < xr_numel(x); i++) {
         int64_t d = i % width, other = d % (2 * half) < half ? i + half : i - half;
         const float *values = (const float *)x->data;
         terms[i] = hypot((double)values[i], (double)values[other]);
     }
+}
+
+static void rope(Call *c) {
+    rotation_terms(c, "q");
+    rotation_terms(c, "k");
 }
 
 // |dh| times the other factor: what 1 + g (1 - s) and Phi + x phi, at most 1.2, are multiplied by.
@@ -465,6 +485,7 @@ void xr_cuda_find_terms(Call *c) {
         void (*find)(Call *);
     } finders[] = {
         {"linear", linear},
+        {"linears", linears},
         {"linear_backward_input", linear_backward_input},
         {"linear_backward_weight", linear_backward_weight},
         {"rmsnorm_backward", rmsnorm_backward},

@@ -32,6 +32,9 @@ typedef struct XrCheckedCall {
 // The argument of that name on the host; NULL where there is none.
 const XrTensor *xr_mirror(const XrCheckedCall *c, const char *name);
 
+// The name of y, w or bias (0, 1, 2) of a part of `linears`: "y0", "bias2".
+const char *xr_linears_name(int argument, int part);
+
 // Fills `terms` of outputs in which large terms cancel, so that rounding errors go with these and
 // not with what is left: for each element the size that absolute errors count in. Formulas stand
 // beside each operation in the file. To be called before the CPU's operation, which may overwrite

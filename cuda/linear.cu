@@ -162,15 +162,23 @@ static bool run_blas(XrBackend *b, const XrMatmul *p) {
 }
 
 // The products of decoding, which are as fast as weights are read: our own are made for that, and
-// are one launch each, which the library's first choice need not be.
+// are one launch, which the library's first choice need not be.
 static bool has_few_rows(const XrMatmul *p) {
     return p->m <= 16 && p->a.dtype == XR_BF16 && p->b.dtype == XR_BF16 && !p->a.turned &&
            !p->b.turned;
 }
 
-static void multiply(XrBackend *b, XrMatmul p) {
-    if (p.m == 0 || p.n == 0) return;
-    if (b->batch_invariant || has_few_rows(&p) || !run_blas(b, &p)) xr_cuda_matmul(b, &p, 1);
+// Products of one a.
+static void multiply(XrBackend *b, const XrMatmul *p, int count) {
+    int few = 0;
+    for (int i = 0; i < count; i++) few += has_few_rows(&p[i]);
+    if (b->batch_invariant || few == count) {
+        xr_cuda_matmul(b, p, count);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        if (p[i].m && p[i].n && !run_blas(b, &p[i])) xr_cuda_matmul(b, &p[i], 1);
+    }
 }
 
 // ---- the operations ----
@@ -184,18 +192,42 @@ static XrOperand columns_of(const XrTensor *t) {
     return XrOperand{t->data, t->dtype, t->row_stride, true};
 }
 
+static XrMatmul linear_of(const XrTensor *y, const XrTensor *x, const XrTensor *w,
+                          const XrTensor *bias) {
+    return XrMatmul{rows_of(x),    rows_of(w),  bias,        y->data,     y->dtype,
+                    y->row_stride, y->shape[0], y->shape[1], x->shape[1], false};
+}
+
 extern "C" void xr_cuda_linear(XrBackend *b, const XrTensor *y, const XrTensor *x,
                                const XrTensor *w, const XrTensor *bias) {
     XrTensor weight = xr_cuda_aligned(b, w);
-    multiply(b, XrMatmul{rows_of(x), rows_of(&weight), bias, y->data, y->dtype, y->row_stride,
-                         y->shape[0], y->shape[1], x->shape[1], false});
+    XrMatmul p = linear_of(y, x, &weight, bias);
+    multiply(b, &p, 1);
+}
+
+extern "C" void xr_cuda_linears(XrBackend *b, XrLinears parts, const XrTensor *x) {
+    XrMatmul p[XR_MOST_LINEARS];
+    bool aligned = true; // what is not is copied, one after the other to the same memory
+    for (int i = 0; i < parts.count; i++) {
+        const XrTensor *w = parts.part[i].w;
+        aligned = aligned && (uintptr_t)w->data % xr_dtype_size(w->dtype) == 0;
+        p[i] = linear_of(parts.part[i].y, x, w, parts.part[i].bias);
+    }
+    if (aligned) {
+        multiply(b, p, parts.count);
+        return;
+    }
+    for (int i = 0; i < parts.count; i++) {
+        xr_cuda_linear(b, parts.part[i].y, x, parts.part[i].w, parts.part[i].bias);
+    }
 }
 
 extern "C" void xr_cuda_linear_backward_input(XrBackend *b, const XrTensor *dx, const XrTensor *dy,
                                               const XrTensor *w, bool accumulate) {
     XrTensor weight = xr_cuda_aligned(b, w);
-    multiply(b, XrMatmul{rows_of(dy), columns_of(&weight), NULL, dx->data, dx->dtype,
-                         dx->row_stride, dx->shape[0], dx->shape[1], dy->shape[1], accumulate});
+    XrMatmul p = {rows_of(dy),    columns_of(&weight), NULL,         dx->data,     dx->dtype,
+                  dx->row_stride, dx->shape[0],        dx->shape[1], dy->shape[1], accumulate};
+    multiply(b, &p, 1);
 }
 
 // What row t adds to a bias' gradient.
@@ -217,7 +249,8 @@ extern "C" void xr_cuda_linear_backward_weight(XrBackend *b, const XrTensor *dw,
         });
     }
     if (dw) {
-        multiply(b, XrMatmul{columns_of(dy), columns_of(x), NULL, dw->data, dw->dtype, x->shape[1],
-                             dy->shape[1], x->shape[1], x->shape[0], true});
+        XrMatmul p = {columns_of(dy), columns_of(x), NULL,        dw->data,    dw->dtype,
+                      x->shape[1],    dy->shape[1],  x->shape[1], x->shape[0], true};
+        multiply(b, &p, 1);
     }
 }

@@ -28,17 +28,22 @@ extern "C" void xr_cuda_rope_table(XrBackend *b, const XrTensor *cos, const XrTe
               (const int32_t *)axis->data, tokens, (int)half, (int)positions->shape[0]);
 }
 
-// A block a token; a thread turns a chunk of 16 bytes of first elements and their partners.
+// A block a token; a thread turns a chunk of 16 bytes of first elements and their partners, of a
+// head of q or, behind these, of k.
 template <typename T>
 XR_KERNEL(MOST_THREADS)
-rotate(XrRows<T> x, const float *cosines, const float *sines, int heads, int half, float sign,
-       bool wide) {
+rotate(XrRows<T> q, XrRows<T> k, const float *cosines, const float *sines, int heads, int kv_heads,
+       int half, float sign, bool wide) {
     constexpr int N = XrChunk<T>::count;
     const int64_t t = blockIdx.x;
     const int chunks = (half + N - 1) / N;
-    for (int k = (int)threadIdx.x; k < heads * chunks; k += (int)blockDim.x) {
-        const int head = k / chunks, i = (k - head * chunks) * N;
-        T *a = x.data + t * x.stride + (int64_t)head * 2 * half + i, *b = a + half;
+    T *const from_q = q.data + t * q.stride, *const from_k = k.data + t * k.stride;
+    for (int n = (int)threadIdx.x; n < (heads + kv_heads) * chunks; n += (int)blockDim.x) {
+        const int head = n / chunks, i = (n - head * chunks) * N;
+        T *a = head < heads ? from_q + (int64_t)head * 2 * half
+                            : from_k + (int64_t)(head - heads) * 2 * half;
+        a += i;
+        T *b = a + half;
         float first[N], second[N], c[N], s[N];
         xr_load_chunk(first, a, half - i, wide);
         xr_load_chunk(second, b, half - i, wide);
@@ -58,18 +63,19 @@ rotate(XrRows<T> x, const float *cosines, const float *sines, int heads, int hal
     }
 }
 
-extern "C" void xr_cuda_rope(XrBackend *b, const XrTensor *x, const XrTensor *cos,
-                             const XrTensor *sin, int heads, bool inverse) {
-    int64_t tokens = x->shape[0], half = cos->shape[1];
+extern "C" void xr_cuda_rope(XrBackend *b, const XrTensor *q, const XrTensor *k,
+                             const XrTensor *cos, const XrTensor *sin, XrHeads heads,
+                             bool inverse) {
+    int64_t tokens = q->shape[0], half = cos->shape[1];
     if (tokens == 0 || half == 0) return;
-    XR_ACTIVATION_TYPES(x, T, {
+    XR_ACTIVATION_TYPES(q, T, {
         constexpr int N = XrChunk<T>::count;
-        int64_t chunks = heads * xr_pieces(half, N);
+        int64_t chunks = (heads.heads + heads.kv_heads) * xr_pieces(half, N);
         unsigned threads = (unsigned)XR_MIN(xr_pieces(chunks, 32) * 32, (int64_t)MOST_THREADS);
-        bool wide = half % N == 0 && xr_cuda_is_wide(x) && (uintptr_t)cos->data % 16 == 0 &&
-                    (uintptr_t)sin->data % 16 == 0;
-        XR_LAUNCH((rotate<T>), (unsigned)tokens, threads, 0, xr_cuda_stream(b), xr_cuda_rows<T>(x),
-                  (const float *)cos->data, (const float *)sin->data, heads, (int)half,
-                  inverse ? -1.0f : 1.0f, wide);
+        bool wide = half % N == 0 && xr_cuda_is_wide(q) && xr_cuda_is_wide(k) &&
+                    (uintptr_t)cos->data % 16 == 0 && (uintptr_t)sin->data % 16 == 0;
+        XR_LAUNCH((rotate<T>), (unsigned)tokens, threads, 0, xr_cuda_stream(b), xr_cuda_rows<T>(q),
+                  xr_cuda_rows<T>(k), (const float *)cos->data, (const float *)sin->data,
+                  heads.heads, heads.kv_heads, (int)half, inverse ? -1.0f : 1.0f, wide);
     });
 }

@@ -70,3 +70,9 @@ void xr_cpu_linear(XrBackend *b, const XrTensor *y, const XrTensor *x, const XrT
                  XR_MIN(XR_MAX(share, LEAST_COLUMNS), MOST_COLUMNS)};
     xr_cpu_parallel(b, (columns + p.columns - 1) / p.columns, 1, multiply_blocks, &p);
 }
+
+void xr_cpu_linears(XrBackend *b, XrLinears parts, const XrTensor *x) {
+    for (int i = 0; i < parts.count; i++) {
+        xr_cpu_linear(b, parts.part[i].y, x, parts.part[i].w, parts.part[i].bias);
+    }
+}

@@ -40,10 +40,23 @@ void xr_cpu_rope_table(XrBackend *b, const XrTensor *cos, const XrTensor *sin,
 }
 
 typedef struct RotateWork {
-    const XrTensor *x, *cos, *sin;
-    int heads;
+    const XrTensor *x[2]; // q, k
+    int heads[2];
+    const XrTensor *cos, *sin;
     float sign;
 } RotateWork;
+
+static void rotate_heads(float *row, int heads, const float *c, const float *s, int64_t half,
+                         float sign) {
+    for (int h = 0; h < heads; h++) {
+        float *a = row + (int64_t)h * 2 * half, *b = a + half;
+        for (int64_t i = 0; i < half; i++) {
+            float sine = sign * s[i], first = a[i], second = b[i];
+            a[i] = first * c[i] - second * sine;
+            b[i] = second * c[i] + first * sine;
+        }
+    }
+}
 
 static void rotate_rows(void *context, int64_t begin, int64_t end, int thread) {
     const RotateWork *w = context;
@@ -51,21 +64,16 @@ static void rotate_rows(void *context, int64_t begin, int64_t end, int thread) {
     for (int64_t t = begin; t < end; t++) {
         const float *c = (const float *)w->cos->data + t * half;
         const float *s = (const float *)w->sin->data + t * half;
-        float *row = (float *)w->x->data + t * w->x->row_stride;
-        for (int h = 0; h < w->heads; h++) {
-            float *a = row + (int64_t)h * 2 * half, *b = a + half;
-            for (int64_t i = 0; i < half; i++) {
-                float sine = w->sign * s[i], first = a[i], second = b[i];
-                a[i] = first * c[i] - second * sine;
-                b[i] = second * c[i] + first * sine;
-            }
+        for (int i = 0; i < 2; i++) {
+            float *row = (float *)w->x[i]->data + t * w->x[i]->row_stride;
+            rotate_heads(row, w->heads[i], c, s, half, w->sign);
         }
     }
 }
 
-void xr_cpu_rope(XrBackend *b, const XrTensor *x, const XrTensor *cos, const XrTensor *sin,
-                 int heads, bool inverse) {
-    xr_cpu_require_f32(x, "rope");
-    RotateWork work = {x, cos, sin, heads, inverse ? -1.0f : 1.0f};
-    xr_cpu_parallel(b, x->shape[0], 16, rotate_rows, &work);
+void xr_cpu_rope(XrBackend *b, const XrTensor *q, const XrTensor *k, const XrTensor *cos,
+                 const XrTensor *sin, XrHeads heads, bool inverse) {
+    xr_cpu_require_f32(q, "rope");
+    RotateWork work = {{q, k}, {heads.heads, heads.kv_heads}, cos, sin, inverse ? -1.0f : 1.0f};
+    xr_cpu_parallel(b, q->shape[0], 16, rotate_rows, &work);
 }

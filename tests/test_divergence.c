@@ -106,6 +106,37 @@ static void wrong_operations_are_named(void **state) {
     xr_test_finds(fault_spoils_input, "x f32[3,5] at [2,0] is -9");
 }
 
+// Parts of one call have names of their own.
+static void wrong_part(XrBackend *b, XrLinears parts, const XrTensor *x) {
+    right->linears(b, parts, x);
+    overwrite(parts.part[1].y, 2, 1, 50);
+}
+
+static void run_parts(void) {
+    XrTensor x = numbers(ROWS, WIDTH), w = numbers(7, WIDTH), bias = numbers(2, 0);
+    XrTensor first = numbers(ROWS, 7), second = numbers(ROWS, 2), narrow = xr_rows(&w, 3, 2);
+    xr_cuda_find_divergence(gpu, 1);
+    xr_linears(gpu, (XrLinears){2, {{&first, &w, NULL}, {&second, &narrow, &bias}}}, &x);
+    xr_cuda_end_divergence(gpu);
+    XrTensor *all[] = {&x, &w, &bias, &first, &second};
+    for (size_t i = 0; i < XR_COUNT(all); i++) xr_tensor_free(gpu, all[i]);
+}
+
+static void fault_in_a_part(void) {
+    wrong = *right;
+    wrong.linears = wrong_part;
+    gpu->ops = &wrong;
+    run_parts();
+}
+
+static void wrong_parts_are_named(void **state) {
+    run_parts();
+    assert_ptr_equal(gpu->ops, right);
+    xr_test_finds(fault_in_a_part, "linears, differs from the CPU's: y1 f32[3,2] at [2,1] is 50");
+    xr_test_finds(fault_in_a_part, "arguments: y0 f32[3,7], w0 f32[7,5], y1 f32[3,2], "
+                                   "w1 f32[2,5], bias1 f32[2], x f32[3,5]");
+}
+
 // Keys and values have another layout on each backend.
 static void wrong_write(XrBackend *b, const XrKvCache *cache, const XrTensor *k, const XrTensor *v,
                         const XrTensor *slots) {
@@ -209,9 +240,10 @@ static void the_environment_turns_it_on(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_agrees_passes),     cmocka_unit_test(wrong_operations_are_named),
-        cmocka_unit_test(wrong_caches_are_named), cmocka_unit_test(what_cancels_passes),
-        cmocka_unit_test(wrong_sums_are_named),   cmocka_unit_test(the_environment_turns_it_on),
+        cmocka_unit_test(what_agrees_passes),          cmocka_unit_test(wrong_operations_are_named),
+        cmocka_unit_test(wrong_parts_are_named),       cmocka_unit_test(wrong_caches_are_named),
+        cmocka_unit_test(what_cancels_passes),         cmocka_unit_test(wrong_sums_are_named),
+        cmocka_unit_test(the_environment_turns_it_on),
     };
     xr_test_filter(argc, argv);
     return cmocka_run_group_tests(tests, open_gpu, close_gpu);

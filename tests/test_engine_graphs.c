@@ -12,6 +12,10 @@
 
 #include <stdlib.h>
 
+#ifdef XR_CUDA_EMULATION
+#include "cuda/emulation/emulation.h"
+#endif
+
 enum { MOST = 8 };
 
 // How decode steps are carried out.
@@ -216,6 +220,34 @@ static void most_steps_are_launches(void **state) {
     xr_fixture_close(&f.engine);
 }
 
+#ifdef XR_CUDA_EMULATION
+// What a decode step of bf16 asks of a GPU: a layer's operations are a launch each, attention two
+// where a sequence's keys are shared out among blocks. The rest: angles, embedding, the last norm,
+// the rows that draw, logits, and the draw.
+enum { LAUNCHES_OF_LAYER = 11, LAUNCHES_BESIDE = 6 };
+
+static void a_layer_is_few_launches(void **state) {
+    XrEngineFixture f;
+    xr_fixture_open(&f, "gqa4_shards", "cuda.bf16");
+    XrEngine *engine = xr_fixture_engine(&f, 2, 64, 64);
+    XrRequest request = xr_fixture_text(1, 7, 40);
+    XrError err;
+    xr_must(xr_engine_add(engine, &request, &err), &err);
+    int64_t before = 0, layers = f.model->config.layers;
+    for (int step = 0; step < 30; step++) {
+        before = xr_emulation_launches();
+        assert_true(xr_engine_step(engine));
+    }
+    int64_t launches = xr_emulation_launches() - before;
+    assert_in_range(launches, 1, layers * LAUNCHES_OF_LAYER + LAUNCHES_BESIDE);
+    xr_engine_cancel(engine, 1);
+    while (xr_engine_step(engine)) continue;
+    xr_response_free(xr_engine_take(engine));
+    xr_engine_free(engine);
+    xr_fixture_close(&f);
+}
+#endif
+
 // An operation elsewhere copies a matrix of so many rows to scratch memory.
 static void use_scratch(XrBackend *b, int64_t rows) {
     const int64_t shapes[3][2] = {{rows, 257}, {1, 256}, {1, rows}};
@@ -391,12 +423,15 @@ static const Row BITS[] = {
 };
 
 int main(int argc, char **argv) {
-    struct CMUnitTest tests[XR_COUNT(BITS) + 4] = {
+    struct CMUnitTest tests[XR_COUNT(BITS) + 5] = {
         cmocka_unit_test(few_are_kept),
         cmocka_unit_test(without_a_graph),
 #ifdef XR_TEST_MODELS_ON_CUDA
         {"most_steps_are_launches/text_only/cuda.bf16", most_steps_are_launches, NULL, NULL,
          (void *)&TEXT},
+#ifdef XR_CUDA_EMULATION
+        cmocka_unit_test(a_layer_is_few_launches),
+#endif
         {"moved_memory/text_only/cuda.bf16", moved_memory, NULL, NULL, (void *)&TEXT},
 #endif
     };

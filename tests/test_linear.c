@@ -5,6 +5,10 @@
 
 #include "shared/base/memory.h"
 
+#ifdef XR_CUDA_EMULATION
+#include "cuda/emulation/emulation.h"
+#endif
+
 #include <cblas.h> // defines: cblas_sgemm
 #include <math.h>
 #include <stdlib.h>
@@ -89,6 +93,88 @@ const XrOpTest xr_op_test_linear = {.op = "linear",
                                     .reference = reference,
                                     .call = call,
                                     .golden = GOLDEN};
+
+// ---- linears: shape [T, K, N of each part] ----
+
+static const XrShape PARTS_SHAPES[] = {XR_SHAPE(0, 7, 5, 3, 2),
+                                       XR_SHAPE(1, 1, 1),
+                                       XR_SHAPE(3, 40, 33, 7, 9),
+                                       XR_SHAPE(13, 31, 65, 129, 31),
+                                       XR_SHAPE(7, 130, 300, 150, 150), // on a GPU, wider blocks
+                                       XR_SHAPE(40, 96, 9, 130),
+                                       XR_SHAPE(66, 33, 7, 0, 70),
+                                       XR_SHAPE(129, 70, 200, 130), // and large ones
+                                       {0}};
+
+static const XrShape PARTS_CHECKED[] = {
+    XR_SHAPE(1, 1, 1), XR_SHAPE(3, 40, 33, 7, 9), XR_SHAPE(66, 33, 7, 0, 70), {0}};
+
+// Parts alike.
+static const XrGoldenRow PARTS_GOLDEN[] = {
+    XR_GOLDEN("linear/f32_3x64x48", 3, 64, 48, 48, 48),
+    XR_GOLDEN("linear/f32_17x129x65", 17, 129, 65, 65),
+    XR_GOLDEN_BF16("linear/bf16_1x31x33", 1, 31, 33, 33, 33),
+    XR_GOLDEN_BF16("linear/bf16_17x129x65", 17, 129, 65, 65, 65),
+    {0}};
+
+static const char *const PART_NAMES[XR_MOST_LINEARS][3] = {
+    {"y0", "w0", "bias0"}, {"y1", "w1", "bias1"}, {"y2", "w2", "bias2"}};
+
+static int parts_of(const XrOpRun *run) {
+    return run->shape->count - 2;
+}
+
+static void parts_build(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    xr_activation(run, "x", XR_IN, n[0], n[1]);
+    for (int i = 0; i < parts_of(run); i++) {
+        const char *const *names = PART_NAMES[i];
+        xr_activation(run, names[0], XR_OUT, n[0], n[2 + i])->golden_out = "y";
+        xr_weight(run, names[1], XR_IN, n[2 + i], n[1])->golden_in = "w";
+        XrArg *bias = xr_plain(run, names[2], XR_IN, run->golden ? XR_F32 : run->types.weight,
+                               n[2 + i], XR_1D);
+        bias->kind = XR_KIND_WEIGHT;
+        bias->optional = i != 1; // in the variant "minimal" one has a bias
+        bias->golden_in = "b";
+    }
+}
+
+static void parts_reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    for (int i = 0; i < parts_of(run); i++) {
+        const double *x = xr_values(run, "x"), *w = xr_values(run, PART_NAMES[i][1]);
+        bool biased = run->variant != XR_MINIMAL || i == 1;
+        const double *bias = biased ? xr_values(run, PART_NAMES[i][2]) : NULL;
+        double *y = xr_expect(run, PART_NAMES[i][0]);
+        for (int64_t at = 0; at < n[0] * n[2 + i]; at++) {
+            int64_t t = at / n[2 + i], column = at % n[2 + i];
+            double sum = bias ? bias[column] : 0;
+            for (int64_t k = 0; k < n[1]; k++) sum += x[t * n[1] + k] * w[column * n[1] + k];
+            y[at] = sum;
+        }
+    }
+}
+
+static void parts_call(XrOpRun *run, XrBackend *b) {
+    XrLinears parts = {.count = parts_of(run)};
+    for (int i = 0; i < parts.count; i++) {
+        parts.part[i].y = xr_t(run, PART_NAMES[i][0]);
+        parts.part[i].w = xr_t(run, PART_NAMES[i][1]);
+        parts.part[i].bias = xr_t(run, PART_NAMES[i][2]);
+    }
+    xr_linears(b, parts, xr_t(run, "x"));
+}
+
+const XrOpTest xr_op_test_linears = {.op = "linears",
+                                     .shapes = PARTS_SHAPES,
+                                     .checked_shapes = PARTS_CHECKED,
+                                     .types = XR_TYPES_WEIGHTS,
+                                     .variants = XR_STRIDED | XR_MINIMAL,
+                                     .independent_rows = true,
+                                     .build = parts_build,
+                                     .reference = parts_reference,
+                                     .call = parts_call,
+                                     .golden = PARTS_GOLDEN};
 
 // Logits: f32 from bf16.
 
@@ -226,13 +312,7 @@ static void same_bits_in_every_batch(void **state) {
     free(w);
 }
 
-#ifdef XR_TEST_CUDA
-// A GPU in the batch-invariant mode takes blocks of another shape for other numbers of rows and of
-// columns; an element's bits are those of its row alone.
-enum { INNER = 200, WIDE = 520, LONG = 200 }; // K is no multiple of a step, N none of a block
-static const int64_t BATCHES[] = {1, 2, 16, 17, 64, 65, LONG}, SOME_ROWS[] = {0, 1, 15, 16, 63, 64};
-
-static XrTensor on_gpu(XrBackend *b, XrDType dtype, int64_t rows, int64_t columns) {
+static XrTensor of_numbers(XrBackend *b, XrDType dtype, int64_t rows, int64_t columns) {
     XrTensor t;
     XrError err;
     int64_t shape[] = {rows, columns};
@@ -242,6 +322,101 @@ static XrTensor on_gpu(XrBackend *b, XrDType dtype, int64_t rows, int64_t column
     free(numbers);
     return t;
 }
+
+// Parts in one call have the bits that each has by itself: whether they can share a launch, or one
+// has other types or lies so that it must be copied.
+typedef struct Parts {
+    XrTensor y[XR_MOST_LINEARS], w[XR_MOST_LINEARS], bias;
+    XrLinears all;
+} Parts;
+
+enum { PARTS_INNER = 136, PARTS_WIDE = 96, PARTS_NARROW = 24, PARTS_MOST = 130 };
+
+static Parts make_parts(XrBackend *b, XrDType other, int shift) {
+    Parts p = {.bias = of_numbers(b, XR_BF16, PARTS_WIDE, 0), .all.count = XR_MOST_LINEARS};
+    for (int i = 0; i < XR_MOST_LINEARS; i++) {
+        int64_t columns = i ? PARTS_NARROW : PARTS_WIDE;
+        p.y[i] = of_numbers(b, b->activations, PARTS_MOST, columns);
+        p.w[i] = of_numbers(b, i == 1 ? other : XR_BF16, columns + 1, PARTS_INNER);
+        p.w[i].shape[0] = columns;
+        if (i == 2) p.w[i].data = (char *)p.w[i].data + shift;
+    }
+    return p;
+}
+
+// Returns y of all parts, one behind the other; joined: in one call.
+static unsigned char *run_parts(XrBackend *b, Parts *p, const XrTensor *x, bool joined) {
+    size_t used = 0;
+    unsigned char *out = xr_malloc((size_t)x->shape[0] * (PARTS_WIDE + 2 * PARTS_NARROW) * 4);
+    for (int i = 0; i < p->all.count; i++) {
+        p->y[i].shape[0] = x->shape[0];
+        b->zero(b, p->y[i].data, xr_nbytes(&p->y[i]));
+        p->all.part[i].y = &p->y[i];
+        p->all.part[i].w = &p->w[i];
+        p->all.part[i].bias = i ? NULL : &p->bias;
+        if (!joined) xr_linear(b, &p->y[i], x, &p->w[i], p->all.part[i].bias);
+    }
+    if (joined) xr_linears(b, p->all, x);
+    for (int i = 0; i < p->all.count; i++) {
+        xr_download(b, out + used, &p->y[i]);
+        used += xr_nbytes(&p->y[i]);
+    }
+    return out;
+}
+
+static void same_bits_in_one_call_on(const char *name) {
+    static const int64_t ROWS[] = {1, 5, 16, 17, 40, PARTS_MOST};
+    static const struct {
+        XrDType other;
+        int shift;
+    } KINDS[] = {{XR_BF16, 0}, {XR_F32, 0}, {XR_BF16, 2}, {XR_BF16, 1}};
+    XrBackend *b = xr_test_backend(name);
+    XrTensor x = of_numbers(b, b->activations, PARTS_MOST, PARTS_INNER);
+    for (size_t k = 0; k < XR_COUNT(KINDS); k++) {
+        Parts p = make_parts(b, KINDS[k].other, KINDS[k].shift);
+        for (size_t r = 0; r < XR_COUNT(ROWS); r++) {
+            XrTensor rows = xr_rows(&x, 0, ROWS[r]);
+            unsigned char *apart = run_parts(b, &p, &rows, false);
+#ifdef XR_CUDA_EMULATION
+            int64_t before = xr_emulation_launches();
+#endif
+            unsigned char *together = run_parts(b, &p, &rows, true);
+#ifdef XR_CUDA_EMULATION
+            bool own = b->batch_invariant || ROWS[r] <= 16; // of which one launch is asked
+            if (b->activations == XR_BF16 && k == 0) {
+                assert_int_equal(xr_emulation_launches() - before, own ? 1 : XR_MOST_LINEARS);
+            }
+#endif
+            size_t bytes = (size_t)ROWS[r] * (PARTS_WIDE + 2 * PARTS_NARROW);
+            assert_memory_equal(apart, together, bytes * xr_dtype_size(b->activations));
+            free(apart);
+            free(together);
+        }
+        p.w[2].data = (char *)p.w[2].data - KINDS[k].shift;
+        for (int i = 0; i < XR_MOST_LINEARS; i++) {
+            xr_tensor_free(b, &p.y[i]);
+            xr_tensor_free(b, &p.w[i]);
+        }
+        xr_tensor_free(b, &p.bias);
+    }
+    xr_tensor_free(b, &x);
+    xr_backend_free(b);
+}
+
+static void same_bits_in_one_call(void **state) {
+    same_bits_in_one_call_on("3");
+#ifdef XR_TEST_CUDA
+    same_bits_in_one_call_on("cuda.bf16");
+    same_bits_in_one_call_on("cuda.bf16.invariant");
+    same_bits_in_one_call_on("cuda");
+#endif
+}
+
+#ifdef XR_TEST_CUDA
+// A GPU in the batch-invariant mode takes blocks of another shape for other numbers of rows and of
+// columns; an element's bits are those of its row alone.
+enum { INNER = 200, WIDE = 520, LONG = 200 }; // K is no multiple of a step, N none of a block
+static const int64_t BATCHES[] = {1, 2, 16, 17, 64, 65, LONG}, SOME_ROWS[] = {0, 1, 15, 16, 63, 64};
 
 typedef struct Product {
     XrTensor x, w, bias, y, before; // before: what a gradient is added to
@@ -292,20 +467,20 @@ static void same_rows(XrBackend *b, const Product *p, int64_t columns) {
 
 static void same_bits_in_every_block(void **state) {
     XrBackend *b = xr_test_backend("cuda.bf16.invariant");
-    Product p = {.x = on_gpu(b, XR_BF16, LONG, INNER),
-                 .w = on_gpu(b, XR_BF16, WIDE, INNER),
-                 .bias = on_gpu(b, XR_BF16, WIDE, 0)};
+    Product p = {.x = of_numbers(b, XR_BF16, LONG, INNER),
+                 .w = of_numbers(b, XR_BF16, WIDE, INNER),
+                 .bias = of_numbers(b, XR_BF16, WIDE, 0)};
     for (int type = XR_F32; type <= XR_BF16; type++) {
-        p.y = on_gpu(b, (XrDType)type, LONG, WIDE);
+        p.y = of_numbers(b, (XrDType)type, LONG, WIDE);
         same_rows(b, &p, 77);
         same_rows(b, &p, WIDE);
         xr_tensor_free(b, &p.y);
     }
     xr_tensor_free(b, &p.x);
     p.backward = true;
-    p.x = on_gpu(b, XR_BF16, LONG, WIDE);
-    p.y = on_gpu(b, XR_BF16, LONG, WIDE);
-    p.before = on_gpu(b, XR_BF16, LONG, INNER);
+    p.x = of_numbers(b, XR_BF16, LONG, WIDE);
+    p.y = of_numbers(b, XR_BF16, LONG, WIDE);
+    p.before = of_numbers(b, XR_BF16, LONG, INNER);
     same_rows(b, &p, WIDE);
     XrTensor *all[] = {&p.x, &p.w, &p.bias, &p.y, &p.before};
     for (size_t i = 0; i < XR_COUNT(all); i++) xr_tensor_free(b, all[i]);
@@ -390,7 +565,7 @@ static void gradients_are_derivatives(void **state) {
     free(dy);
 }
 
-static const XrOpTest *const TESTS[] = {&xr_op_test_linear, &TO_LOGITS,
+static const XrOpTest *const TESTS[] = {&xr_op_test_linear, &xr_op_test_linears, &TO_LOGITS,
                                         &xr_op_test_linear_backward_input,
                                         &xr_op_test_linear_backward_weight};
 #ifdef XR_TEST_CUDA
@@ -399,4 +574,5 @@ static const XrOpTest *const TESTS[] = {&xr_op_test_linear, &TO_LOGITS,
 #define ON_CUDA
 #endif
 XR_OP_TEST_MAIN(TESTS, ON_CUDA cmocka_unit_test(same_bits_in_every_batch),
-                cmocka_unit_test(agrees_with_openblas), cmocka_unit_test(gradients_are_derivatives))
+                cmocka_unit_test(same_bits_in_one_call), cmocka_unit_test(agrees_with_openblas),
+                cmocka_unit_test(gradients_are_derivatives))

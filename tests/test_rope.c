@@ -106,31 +106,34 @@ static void table_is_golden(void **state) {
     xr_golden_close(&golden);
 }
 
-// ---- rope: shape [T, heads, head_dim, inverse] ----
+// ---- rope: shape [T, heads, kv_heads, head_dim, inverse] ----
 
-static const XrShape SHAPES[] = {XR_SHAPE(0, 2, 16, 0),   XR_SHAPE(1, 1, 2, 0),
-                                 XR_SHAPE(1, 2, 16, 1),   XR_SHAPE(31, 3, 64, 0),
-                                 XR_SHAPE(32, 1, 80, 1),  XR_SHAPE(33, 2, 128, 0),
-                                 XR_SHAPE(7, 5, 6, 0),    XR_SHAPE(129, 1, 34, 1),
-                                 XR_SHAPE(3, 28, 128, 0), {0}};
+static const XrShape SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 0),   XR_SHAPE(1, 1, 1, 2, 0),
+                                 XR_SHAPE(1, 2, 2, 16, 1),   XR_SHAPE(31, 3, 1, 64, 0),
+                                 XR_SHAPE(32, 1, 1, 80, 1),  XR_SHAPE(33, 2, 1, 128, 0),
+                                 XR_SHAPE(7, 5, 5, 6, 0),    XR_SHAPE(129, 2, 1, 34, 1),
+                                 XR_SHAPE(3, 28, 4, 128, 0), {0}};
 
-static const XrGoldenRow GOLDEN[] = {XR_GOLDEN("rope_mrope/16", 9, 3, 16, 0),
-                                     XR_GOLDEN("rope_mrope/32", 9, 3, 32, 0),
-                                     XR_GOLDEN("rope_mrope/128", 9, 3, 128, 0),
-                                     XR_GOLDEN("rope_mrope/128", 9, 3, 128, 1),
-                                     XR_GOLDEN("rope_vision/16", 7, 2, 16, 0),
-                                     XR_GOLDEN("rope_vision/20", 7, 2, 20, 1),
-                                     XR_GOLDEN("rope_vision/80", 7, 2, 80, 0),
-                                     XR_GOLDEN("rope_vision/80", 7, 2, 80, 1),
+// q and k are the case's x.
+static const XrGoldenRow GOLDEN[] = {XR_GOLDEN("rope_mrope/16", 9, 3, 3, 16, 0),
+                                     XR_GOLDEN("rope_mrope/32", 9, 3, 3, 32, 0),
+                                     XR_GOLDEN("rope_mrope/128", 9, 3, 3, 128, 0),
+                                     XR_GOLDEN("rope_mrope/128", 9, 3, 3, 128, 1),
+                                     XR_GOLDEN("rope_vision/16", 7, 2, 2, 16, 0),
+                                     XR_GOLDEN("rope_vision/20", 7, 2, 2, 20, 1),
+                                     XR_GOLDEN("rope_vision/80", 7, 2, 2, 80, 0),
+                                     XR_GOLDEN("rope_vision/80", 7, 2, 2, 80, 1),
                                      {0}};
 
 static void build(XrOpRun *run) {
     const int64_t *n = run->shape->n;
-    XrArg *x = xr_activation(run, "x", XR_INOUT, n[0], n[1] * n[2]);
-    x->golden_in = n[3] ? "dy" : "x";
-    x->golden_out = n[3] ? "dx" : "y";
-    XrArg *cosines = xr_plain(run, "cos", XR_IN, XR_F32, n[0], n[2] / 2);
-    XrArg *sines = xr_plain(run, "sin", XR_IN, XR_F32, n[0], n[2] / 2);
+    for (int i = 0; i < 2; i++) {
+        XrArg *x = xr_activation(run, i ? "k" : "q", XR_INOUT, n[0], n[1 + i] * n[3]);
+        x->golden_in = n[4] ? "dy" : "x";
+        x->golden_out = n[4] ? "dx" : "y";
+    }
+    XrArg *cosines = xr_plain(run, "cos", XR_IN, XR_F32, n[0], n[3] / 2);
+    XrArg *sines = xr_plain(run, "sin", XR_IN, XR_F32, n[0], n[3] / 2);
     cosines->by_row = sines->by_row = true;
     for (int64_t i = 0; i < cosines->count; i++) {
         double angle = 0.37 * (double)(i % 1009);
@@ -140,23 +143,30 @@ static void build(XrOpRun *run) {
 }
 
 // Multiplies each pair, taken as a complex number, by (cos, sin) or its conjugate.
-static void reference(XrOpRun *run) {
+static void rotate(XrOpRun *run, const char *name, int64_t heads) {
     const int64_t *n = run->shape->n;
-    int64_t half = n[2] / 2;
-    const double *x = xr_values(run, "x"), *c = xr_values(run, "cos"), *s = xr_values(run, "sin");
-    double *out = xr_expect(run, "x"), sign = n[3] ? -1 : 1;
-    for (int64_t k = 0; k < n[0] * n[1] * half; k++) {
-        int64_t i = k % half, head = k / half, t = head / n[1];
-        int64_t first = head * n[2] + i, second = first + half;
+    int64_t half = n[3] / 2;
+    const double *x = xr_values(run, name), *c = xr_values(run, "cos"), *s = xr_values(run, "sin");
+    double *out = xr_expect(run, name), sign = n[4] ? -1 : 1;
+    for (int64_t k = 0; k < n[0] * heads * half; k++) {
+        int64_t i = k % half, head = k / half, t = head / heads;
+        int64_t first = head * n[3] + i, second = first + half;
         double cosine = c[t * half + i], sine = sign * s[t * half + i];
         out[first] = x[first] * cosine - x[second] * sine;
         out[second] = x[second] * cosine + x[first] * sine;
     }
 }
 
+static void reference(XrOpRun *run) {
+    rotate(run, "q", run->shape->n[1]);
+    rotate(run, "k", run->shape->n[2]);
+}
+
 static void call(XrOpRun *run, XrBackend *b) {
-    xr_rope(b, xr_t(run, "x"), xr_t(run, "cos"), xr_t(run, "sin"), (int)run->shape->n[1],
-            run->shape->n[3] != 0);
+    const int64_t *n = run->shape->n;
+    XrHeads heads = {.heads = (int)n[1], .kv_heads = (int)n[2], .head_dim = (int)n[3]};
+    xr_rope(b, xr_t(run, "q"), xr_t(run, "k"), xr_t(run, "cos"), xr_t(run, "sin"), heads,
+            n[4] != 0);
 }
 
 const XrOpTest xr_op_test_rope = {.op = "rope",
@@ -173,27 +183,31 @@ const XrOpTest xr_op_test_rope = {.op = "rope",
 static void scores_depend_on_distance(void **state) {
     enum { HALF = 32, D = 2 * HALF, PAIRS = 3, T = 2 * PAIRS };
     XrBackend *b = xr_test_cpu(1);
-    // Rows 2k and 2k+1 are a query and a key; all pairs have the distances (5, -3) on the axes.
+    // Rows 2k of q and 2k+1 of k are a query and a key; all pairs have the distances (5, -3) on the
+    // axes.
     int32_t positions[2][T] = {{5, 0, 105, 100, 9005, 9000}, {0, 3, 77, 80, 40, 43}};
     int32_t axis[HALF];
-    float inv_freq[HALF], cosines[T][HALF], sines[T][HALF], x[T][D];
+    float inv_freq[HALF], cosines[T][HALF], sines[T][HALF], x[T][D], y[T][D];
     for (int i = 0; i < HALF; i++) {
         axis[i] = i >= HALF / 2;
         inv_freq[i] = (float)pow(1e4, -(double)(i % 16) / 16);
     }
     for (int t = 0; t < T; t++) {
-        for (int i = 0; i < D; i++) x[t][i] = sinf((float)(i * 7 + (t & 1) * 100 + 1));
+        for (int i = 0; i < D; i++) {
+            x[t][i] = sinf((float)(i * 7 + 1));
+            y[t][i] = sinf((float)(i * 7 + 101));
+        }
     }
     XrTensor tc = xr_tensor2(XR_F32, cosines, T, HALF);
     XrTensor ts = xr_tensor2(XR_F32, sines, T, HALF);
     XrTensor tp = xr_tensor2(XR_I32, positions, 2, T);
     XrTensor tf = xr_tensor1(XR_F32, inv_freq, HALF), ta = xr_tensor1(XR_I32, axis, HALF);
-    XrTensor tx = xr_tensor2(XR_F32, x, T, D);
+    XrTensor tx = xr_tensor2(XR_F32, x, T, D), ty = xr_tensor2(XR_F32, y, T, D);
     xr_rope_table(b, &tc, &ts, &tp, &tf, &ta);
-    xr_rope(b, &tx, &tc, &ts, 1, false);
+    xr_rope(b, &tx, &ty, &tc, &ts, (XrHeads){.heads = 1, .kv_heads = 1, .head_dim = D}, false);
     double scores[PAIRS] = {0};
     for (int k = 0; k < PAIRS; k++) {
-        const float *query = x[(int64_t)k * 2], *key = query + D;
+        const float *query = x[(int64_t)k * 2], *key = y[(int64_t)k * 2 + 1];
         for (int i = 0; i < D; i++) scores[k] += (double)query[i] * (double)key[i];
     }
     // Angles up to 9005 are rounded to f32, half a unit of 2^-10 in the last place.
@@ -204,7 +218,7 @@ static void scores_depend_on_distance(void **state) {
 // The rotation back of dy is the gradient of <dy, rotated x>.
 static void inverse_is_the_gradient(void **state) {
     enum { T = 3, HEADS = 2, HALF = 4, D = 2 * HALF, ALL = T * HEADS * D };
-    float dx[ALL], cosines[T * HALF], sines[T * HALF];
+    float dx[ALL], dk[T * D], cosines[T * HALF], sines[T * HALF];
     double dy[ALL], x[ALL], h = 1e-4;
     for (int i = 0; i < T * HALF; i++) {
         cosines[i] = cosf(0.7f * (float)i);
@@ -217,7 +231,12 @@ static void inverse_is_the_gradient(void **state) {
     }
     XrTensor tx = xr_tensor2(XR_F32, dx, T, HEADS * D);
     XrTensor tc = xr_tensor2(XR_F32, cosines, T, HALF), ts = xr_tensor2(XR_F32, sines, T, HALF);
-    xr_rope(xr_test_cpu(1), &tx, &tc, &ts, HEADS, true);
+    // The keys' gradient is that of the first head.
+    XrTensor tk = xr_tensor2(XR_F32, dk, T, D);
+    for (int i = 0; i < T * D; i++) dk[i] = dx[i / D * HEADS * D + i % D];
+    xr_rope(xr_test_cpu(1), &tx, &tk, &tc, &ts,
+            (XrHeads){.heads = HEADS, .kv_heads = 1, .head_dim = D}, true);
+    for (int i = 0; i < T * D; i++) assert_true(dk[i] == dx[i / D * HEADS * D + i % D]);
     for (int i = 0; i < ALL; i++) {
         double side[2];
         for (int s = 0; s < 2; s++) {

@@ -186,6 +186,7 @@ static void sum_column(double *sums, const float *a, bool turned, int64_t rows, 
 
 static void carry_out(void *payload) {
     const Product p = *(const Product *)payload;
+    xr_emulation_count_launch();
     int64_t m = p.layout_d.rows, n = p.layout_d.columns;
     bool turned_a = p.operation.a == CUBLAS_OP_T, turned_b = p.operation.b == CUBLAS_OP_T;
     int64_t depth = turned_a ? p.layout_a.rows : p.layout_a.columns;

@@ -17,6 +17,9 @@ void xr_emulation_run_backwards(bool backwards);
 // NULL ends it. "launch" stands for kernels.
 void xr_emulation_fail(const char *function, int count, cudaError_t status);
 
+// So many kernels and products of cuBLASLt have been launched, those of graphs at each launch.
+int64_t xr_emulation_launches(void);
+
 // Bytes of device memory (16 GiB at first), and those in use.
 void xr_emulation_set_memory(size_t bytes);
 size_t xr_emulation_memory_used(void);

@@ -42,6 +42,15 @@ static void (*kernel_body)(void *);
 static void *kernel_closure;
 static fcontext_t scheduler;
 static bool backwards;
+static int64_t launches;
+
+int64_t xr_emulation_launches(void) {
+    return launches;
+}
+
+void xr_emulation_count_launch(void) {
+    launches++;
+}
 
 void xr_emulation_run_backwards(bool on) {
     backwards = on;
@@ -243,6 +252,7 @@ struct Launch {
 
 static void run_grid(void *payload) {
     Launch *l = (Launch *)payload;
+    xr_emulation_count_launch();
     xr_running.kernel = l->kernel;
     if (xr_running.inside) xr_emulation_error("a launch from inside a kernel, or two host threads");
     if (!stacks) make_stacks();

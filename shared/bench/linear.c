@@ -1,5 +1,6 @@
-// linear and its gradients, on the shapes of the `bench` model (205 M parameters) and of a layer of
-// the 7 B one. Cases that read weights go round several copies, so that they come from memory.
+// linear, linears and the gradients, on the shapes of the `bench` model (205 M parameters) and of a
+// layer of the 7 B one. Cases that read weights go round several copies, so that they come from
+// memory.
 #include "shared/bench/bench.h"
 #include "shared/bench/numbers.h"
 
@@ -14,6 +15,7 @@ typedef struct Linear {
     XrBackend *b;
     XrTensor x, y, w;
     int64_t copies, next;
+    int64_t first, others; // columns of parts
 } Linear;
 
 static XrTensor next_weights(Linear *l) {
@@ -26,6 +28,22 @@ static void run_forward(void *state) {
     Linear *l = state;
     XrTensor w = next_weights(l);
     xr_linear(l->b, &l->y, &l->x, &w, NULL);
+    l->b->synchronize(l->b);
+}
+
+// The parts of `linears`: n[3] rows of the weights, then n[4] at a time.
+static void run_parts(void *state) {
+    Linear *l = state;
+    XrTensor w[XR_MOST_LINEARS], y[XR_MOST_LINEARS], all = next_weights(l);
+    XrLinears parts = {0};
+    for (int64_t at = 0, rows = l->first; at < all.shape[0]; at += rows, rows = l->others) {
+        int i = parts.count++;
+        w[i] = xr_rows(&all, at, rows);
+        y[i] = xr_columns(&l->y, at, rows);
+        parts.part[i].y = &y[i];
+        parts.part[i].w = &w[i];
+    }
+    xr_linears(l->b, parts, &l->x);
     l->b->synchronize(l->b);
 }
 
@@ -48,6 +66,8 @@ static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrE
     int64_t bytes = N * K * (int64_t)xr_dtype_size(self->dtype);
     Linear *l = xr_calloc(1, sizeof *l);
     l->b = b;
+    l->first = self->n[3];
+    l->others = self->n[4];
     l->copies = T <= 16 ? COLD_BYTES / bytes + 1 : 1;
     // A gradient of weights is in f32 beside any activations.
     bool f32 = self->dtype == XR_F32 && self->run != run_weight;
@@ -100,6 +120,20 @@ void xr_bench_linear(XrBenchList *list, bool gpu) {
                 add(list, "linear", (XrDType)type, ROWS[r], SHAPES[s][0], SHAPES[s][1],
                     run_forward);
             }
+        }
+    }
+    // q, k and v, gate and up of the 7 B model's layer.
+    static const int64_t PARTS[][3] = {{4608, 3584, 512}, {37888, 18944, 18944}};
+    for (size_t r = 0; r < XR_COUNT(ROWS); r++) {
+        for (size_t s = 0; s < XR_COUNT(PARTS); s++) {
+            XrBenchCase item = {.n = {ROWS[r], PARTS[s][0], 3584, PARTS[s][1], PARTS[s][2]},
+                                .dtype = XR_BF16,
+                                .start = start,
+                                .run = run_parts,
+                                .finish = finish};
+            snprintf(item.name, sizeof item.name, "linears/bf16/%lldx%lldx3584", (long long)ROWS[r],
+                     (long long)PARTS[s][0]);
+            xr_bench_add(list, &item);
         }
     }
     add(list, "linear_backward_input", XR_F32, 1024, 2048, 768, run_input);

@@ -11,7 +11,7 @@ enum { MOST = 5 };
 
 typedef struct Memory {
     XrBackend *b;
-    int heads;
+    XrHeads heads;
     XrTensor t[MOST];
 } Memory;
 
@@ -59,20 +59,23 @@ static void run_swiglu(void *state) {
     m->b->synchronize(m->b);
 }
 
-// t is x, cos, sin. n: rows, heads, head_dim.
+// t is q, cos, sin, k. n: rows, heads, kv_heads, head_dim.
 static void *start_rope(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrError *err) {
     Memory *m = create(b);
-    m->heads = (int)self->n[1];
-    m->t[0] = xr_bench_tensor(b, b->activations, self->n[0], self->n[1] * self->n[2]);
-    m->t[1] = xr_bench_tensor(b, XR_F32, self->n[0], self->n[2] / 2);
-    m->t[2] = xr_bench_tensor(b, XR_F32, self->n[0], self->n[2] / 2);
-    *work = (XrBenchWork){.bytes = 2 * bytes_of(&m->t[0]) + 2 * bytes_of(&m->t[1])};
+    m->heads = (XrHeads){
+        .heads = (int)self->n[1], .kv_heads = (int)self->n[2], .head_dim = (int)self->n[3]};
+    m->t[0] = xr_bench_tensor(b, b->activations, self->n[0], self->n[1] * self->n[3]);
+    m->t[1] = xr_bench_tensor(b, XR_F32, self->n[0], self->n[3] / 2);
+    m->t[2] = xr_bench_tensor(b, XR_F32, self->n[0], self->n[3] / 2);
+    m->t[3] = xr_bench_tensor(b, b->activations, self->n[0], self->n[2] * self->n[3]);
+    *work = (XrBenchWork){.bytes = 2 * (bytes_of(&m->t[0]) + bytes_of(&m->t[3])) +
+                                   2 * bytes_of(&m->t[1])};
     return m;
 }
 
 static void run_rope(void *state) {
     Memory *m = state;
-    xr_rope(m->b, &m->t[0], &m->t[1], &m->t[2], m->heads, false);
+    xr_rope(m->b, &m->t[0], &m->t[3], &m->t[1], &m->t[2], m->heads, false);
     m->b->synchronize(m->b);
 }
 
@@ -107,7 +110,10 @@ void xr_bench_memory(XrBenchList *list) {
     const XrBenchCase items[] = {
         {.name = "add_rmsnorm/8192x3584", .n = {8192, 3584}, .start = start_norm, .run = run_norm},
         {.name = "swiglu/8192x18944", .n = {8192, 18944}, .start = start_swiglu, .run = run_swiglu},
-        {.name = "rope/8192x28x128", .n = {8192, 28, 128}, .start = start_rope, .run = run_rope},
+        {.name = "rope/8192x28x4x128",
+         .n = {8192, 28, 4, 128},
+         .start = start_rope,
+         .run = run_rope},
         {.name = "adamw/100M", .n = {100000000}, .start = start_adamw, .run = run_adamw},
         {.name = "adamw/bf16/100M", .n = {100000000, 1}, .start = start_adamw, .run = run_adamw},
     };

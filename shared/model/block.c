@@ -139,11 +139,12 @@ static const XrTensor *if_any(const XrTensor *t) {
 
 static void attend(XrBackend *b, const XrBlockShape *s, const XrBlockWeights *w,
                    const XrBlockActs *a, const XrBlockInput *in) {
-    xr_linear(b, &a->q, &a->norm1, &w->q, if_any(&w->q_bias));
-    xr_linear(b, &a->k, &a->norm1, &w->k, if_any(&w->k_bias));
-    xr_linear(b, &a->v, &a->norm1, &w->v, if_any(&w->v_bias));
-    xr_rope(b, &a->q, &in->cos, &in->sin, s->heads.heads, false);
-    xr_rope(b, &a->k, &in->cos, &in->sin, s->heads.kv_heads, false);
+    XrLinears qkv = {3,
+                     {{&a->q, &w->q, if_any(&w->q_bias)},
+                      {&a->k, &w->k, if_any(&w->k_bias)},
+                      {&a->v, &w->v, if_any(&w->v_bias)}}};
+    xr_linears(b, qkv, &a->norm1);
+    xr_rope(b, &a->q, &a->k, &in->cos, &in->sin, s->heads, false);
     if (in->cache) {
         xr_kv_write(b, in->cache, &a->k, &a->v, in->slots);
         xr_attention_paged(b, &a->att, &a->q, in->cache, in->segments, in->tables, s->heads);
@@ -165,8 +166,9 @@ void xr_block_forward(XrBackend *b, const XrBlockShape *s, const XrBlockWeights 
     }
     attend(b, s, w, a, in);
     xr_add_rmsnorm(b, &a->norm2, &a->mid, if_any(&a->rstd2), &a->x, &a->delta1, &w->norm2, s->eps);
-    xr_linear(b, &a->gate, &a->norm2, &w->gate, if_any(&w->gate_bias));
-    xr_linear(b, &a->up, &a->norm2, &w->up, if_any(&w->up_bias));
+    XrLinears gate_up = {
+        2, {{&a->gate, &w->gate, if_any(&w->gate_bias)}, {&a->up, &w->up, if_any(&w->up_bias)}}};
+    xr_linears(b, gate_up, &a->norm2);
     if (in->again) return;
     xr_swiglu(b, &a->h, &a->gate, &a->up);
     xr_linear(b, &a->delta2, &a->h, &w->down, if_any(&w->down_bias));

@@ -98,8 +98,7 @@ void xr_block_backward(XrBackend *b, const XrBlockShape *s, const XrBlockWeights
     linear_backward(b, &g->att, false, &dw->o, &dw->o_bias, &g->stream, &a->att, &w->o);
     xr_attention_backward(b, &g->q, &g->k, &g->v, &g->att, &a->q, &a->k, &a->v, &a->att, &a->lse,
                           in->segments, s->heads);
-    xr_rope(b, &g->q, &in->cos, &in->sin, s->heads.heads, true);
-    xr_rope(b, &g->k, &in->cos, &in->sin, s->heads.kv_heads, true);
+    xr_rope(b, &g->q, &g->k, &in->cos, &in->sin, s->heads, true);
     xr_rmsnorm(b, &a->norm1, NULL, &a->x, &w->norm1, s->eps);
     linear_backward(b, &g->norm, false, &dw->q, &dw->q_bias, &g->q, &a->norm1, &w->q);
     linear_backward(b, &g->norm, true, &dw->k, &dw->k_bias, &g->k, &a->norm1, &w->k);

@@ -51,15 +51,29 @@ static bool heads_fit(XrHeads h) {
 #define CHECK(condition, format, ...)                                                              \
     XR_REQUIRE(condition, "%s: %s does not hold; " format, __func__, #condition, __VA_ARGS__)
 
+static bool linear_fits(const XrTensor *y, const XrTensor *x, const XrTensor *w,
+                        const XrTensor *bias) {
+    return is_weight(w, y->shape[1], x->shape[1]) &&
+           is_activation(y, x->shape[0], w->shape[0], y->dtype == XR_F32 ? XR_F32 : x->dtype) &&
+           is_activation(x, x->shape[0], w->shape[1], x->dtype) &&
+           (!bias || is_vector(bias, w->shape[0]));
+}
+
 void xr_linear(XrBackend *b, const XrTensor *y, const XrTensor *x, const XrTensor *w,
                const XrTensor *bias) {
-    bool ok = is_weight(w, y->shape[1], x->shape[1]) &&
-              is_activation(y, x->shape[0], w->shape[0], y->dtype == XR_F32 ? XR_F32 : x->dtype) &&
-              is_activation(x, x->shape[0], w->shape[1], x->dtype) &&
-              (!bias || is_vector(bias, w->shape[0]));
-    CHECK(ok, "y %s, x %s, w %s, bias %s", xr_shape_text(y), xr_shape_text(x), xr_shape_text(w),
-          xr_shape_text(bias));
+    CHECK(linear_fits(y, x, w, bias), "y %s, x %s, w %s, bias %s", xr_shape_text(y),
+          xr_shape_text(x), xr_shape_text(w), xr_shape_text(bias));
     b->ops->linear(b, y, x, w, bias);
+}
+
+void xr_linears(XrBackend *b, XrLinears parts, const XrTensor *x) {
+    CHECK(parts.count >= 1 && parts.count <= XR_MOST_LINEARS, "%d parts", parts.count);
+    for (int i = 0; i < parts.count; i++) {
+        const XrTensor *y = parts.part[i].y, *w = parts.part[i].w, *bias = parts.part[i].bias;
+        CHECK(linear_fits(y, x, w, bias), "part %d: y %s, x %s, w %s, bias %s", i, xr_shape_text(y),
+              xr_shape_text(x), xr_shape_text(w), xr_shape_text(bias));
+    }
+    b->ops->linears(b, parts, x);
 }
 
 void xr_linear_backward_input(XrBackend *b, const XrTensor *dx, const XrTensor *dy,
@@ -130,14 +144,16 @@ void xr_rope_table(XrBackend *b, const XrTensor *cos, const XrTensor *sin,
     b->ops->rope_table(b, cos, sin, positions, inv_freq, axis);
 }
 
-void xr_rope(XrBackend *b, const XrTensor *x, const XrTensor *cos, const XrTensor *sin, int heads,
-             bool inverse) {
-    int64_t rows = x->shape[0], half = cos->shape[1];
-    bool ok = heads > 0 && is_activation(x, rows, heads * half * 2, x->dtype) &&
-              is_table(cos, XR_F32, rows, half) && is_table(sin, XR_F32, rows, half);
-    CHECK(ok, "x %s, cos %s, sin %s, %d heads", xr_shape_text(x), xr_shape_text(cos),
-          xr_shape_text(sin), heads);
-    b->ops->rope(b, x, cos, sin, heads, inverse);
+void xr_rope(XrBackend *b, const XrTensor *q, const XrTensor *k, const XrTensor *cos,
+             const XrTensor *sin, XrHeads heads, bool inverse) {
+    int64_t rows = q->shape[0], dim = heads.head_dim;
+    bool ok = heads_fit(heads) && dim % 2 == 0 &&
+              is_activation(q, rows, heads.heads * dim, q->dtype) &&
+              is_activation(k, rows, heads.kv_heads * dim, q->dtype) &&
+              is_table(cos, XR_F32, rows, dim / 2) && is_table(sin, XR_F32, rows, dim / 2);
+    CHECK(ok, "q %s, k %s, cos %s, sin %s, %d/%d heads of %d", xr_shape_text(q), xr_shape_text(k),
+          xr_shape_text(cos), xr_shape_text(sin), heads.heads, heads.kv_heads, heads.head_dim);
+    b->ops->rope(b, q, k, cos, sin, heads, inverse);
 }
 
 // The shapes that attention and its backward share.

@@ -29,6 +29,15 @@ extern "C" {
 
 typedef struct XrBackend XrBackend;
 
+// Up to three linear layers that read one x: y[T,N] and w[N,K] of each, bias[N] or NULL.
+enum { XR_MOST_LINEARS = 3 };
+typedef struct XrLinears {
+    int count;
+    struct {
+        const XrTensor *y, *w, *bias;
+    } part[XR_MOST_LINEARS];
+} XrLinears;
+
 // Sequences of a ragged batch.
 typedef struct XrSegments {
     const XrTensor *cu; // i32 [B+1]
@@ -101,6 +110,8 @@ enum {
     /* y[T,N] = x[T,K] w[N,K]^T + bias[N]; bias may be NULL. y may be f32 where x is bf16. */      \
     X(linear, (const XrTensor *y, const XrTensor *x, const XrTensor *w, const XrTensor *bias),     \
       (y, x, w, bias))                                                                             \
+    /* y = x w^T + bias of each part, as `linear` of each; x[T,K]. */                              \
+    X(linears, (XrLinears parts, const XrTensor *x), (parts, x))                                   \
     /* dx[T,K] = dy[T,N] w[N,K], or += where `accumulate` (several layers read one x). */          \
     X(linear_backward_input,                                                                       \
       (const XrTensor *dx, const XrTensor *dy, const XrTensor *w, bool accumulate),                \
@@ -131,11 +142,13 @@ enum {
       (const XrTensor *cos, const XrTensor *sin, const XrTensor *positions,                        \
        const XrTensor *inv_freq, const XrTensor *axis),                                            \
       (cos, sin, positions, inv_freq, axis))                                                       \
-    /* In place on x[T, heads*head_dim]: each pair (a, b) = (x[i], x[i + head_dim/2]) of a head    \
-       becomes (a cos - b sin, b cos + a sin). `inverse` rotates back, which is the backward. */   \
+    /* In place on q[T, heads*head_dim] and k[T, kv_heads*head_dim]: each pair                     \
+       (a, b) = (x[i], x[i + head_dim/2]) of a head becomes (a cos - b sin, b cos + a sin).        \
+       `inverse` rotates back, which is the backward. */                                           \
     X(rope,                                                                                        \
-      (const XrTensor *x, const XrTensor *cos, const XrTensor *sin, int heads, bool inverse),      \
-      (x, cos, sin, heads, inverse))                                                               \
+      (const XrTensor *q, const XrTensor *k, const XrTensor *cos, const XrTensor *sin,             \
+       XrHeads heads, bool inverse),                                                               \
+      (q, k, cos, sin, heads, inverse))                                                            \
     /* Attention inside each sequence: p = softmax(scale q k^T), out = p v.                        \
        out, q [T, heads*head_dim], k, v [T, kv_heads*head_dim]; lse [T, heads] f32 receives the    \
        logarithm of each softmax's denominator and may be NULL. */                                 \

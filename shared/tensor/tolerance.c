@@ -9,6 +9,7 @@ const XrTolerance XR_TOLERANCES[] = {
     // One f32 sum along K per element; its terms cancel, so that the error goes with the output's
     // scale and not with the element.
     {"linear", NULL, 1e-6, 2e-6, 0},
+    {"linears", NULL, 1e-6, 2e-6, 0},
     {"linear_backward_input", NULL, 1e-6, 2e-6, 0},
     {"linear_backward_weight", NULL, 1e-6, 2e-6, 0},
     // A statistic and two products.
