@@ -121,7 +121,7 @@ static const char *const PART_NAMES[XR_MOST_LINEARS][3] = {
     {"y0", "w0", "bias0"}, {"y1", "w1", "bias1"}, {"y2", "w2", "bias2"}};
 
 static int parts_of(const XrOpRun *run) {
-    return run->shape->count - 2;
+    return XR_MIN(run->shape->count - 2, XR_MOST_LINEARS);
 }
 
 static void parts_build(XrOpRun *run) {
