@@ -16,6 +16,7 @@ typedef struct Linear {
     XrTensor x, y, w;
     int64_t copies, next;
     int64_t first, others; // columns of parts
+    bool invariant;        // in the batch-invariant mode, which on a GPU is another way
 } Linear;
 
 static XrTensor next_weights(Linear *l) {
@@ -27,7 +28,10 @@ static XrTensor next_weights(Linear *l) {
 static void run_forward(void *state) {
     Linear *l = state;
     XrTensor w = next_weights(l);
+    const bool kept = l->b->batch_invariant;
+    l->b->batch_invariant = kept || l->invariant;
     xr_linear(l->b, &l->y, &l->x, &w, NULL);
+    l->b->batch_invariant = kept;
     l->b->synchronize(l->b);
 }
 
@@ -68,7 +72,8 @@ static void *start(const XrBenchCase *self, XrBackend *b, XrBenchWork *work, XrE
     l->b = b;
     l->first = self->n[3];
     l->others = self->n[4];
-    l->copies = T <= 16 ? COLD_BYTES / bytes + 1 : 1;
+    l->invariant = self->n[5] != 0;
+    l->copies = T <= 64 ? COLD_BYTES / bytes + 1 : 1;
     // A gradient of weights is in f32 beside any activations.
     bool f32 = self->dtype == XR_F32 && self->run != run_weight;
     XrDType activation = f32 ? XR_F32 : b->activations;
@@ -109,6 +114,39 @@ static void add(XrBenchList *list, const char *name, XrDType dtype, int64_t T, i
     xr_bench_add(list, &item);
 }
 
+static void add_invariant(XrBenchList *list, int64_t T, int64_t N, int64_t K) {
+    XrBenchCase item = {.n = {T, N, K, 0, 0, 1},
+                        .dtype = XR_BF16,
+                        .start = start,
+                        .run = run_forward,
+                        .finish = finish};
+    snprintf(item.name, sizeof item.name, "linear/bf16/%lldx%lldx%lld/invariant", (long long)T,
+             (long long)N, (long long)K);
+    xr_bench_add(list, &item);
+}
+
+// The 7 B model's products on a GPU.
+static void add_large(XrBenchList *list) {
+    static const int64_t SHAPES[][2] = {
+        {4608, 3584}, {3584, 3584}, {18944, 3584}, {3584, 18944}, {152064, 3584}};
+    static const int64_t FEW[] = {1, 16, 64}; // decoding
+    for (size_t s = 0; s < XR_COUNT(SHAPES); s++) {
+        const int64_t N = SHAPES[s][0], K = SHAPES[s][1];
+        for (size_t r = 0; r < XR_COUNT(FEW); r++) {
+            if (FEW[r] > 1 || (N != 18944 && K != 18944)) { // these are among all devices' cases
+                add(list, "linear", XR_BF16, FEW[r], N, K, run_forward);
+            }
+        }
+        add_invariant(list, 64, N, K);
+        if (N == 152064) continue;
+        // A training step's layers; the gradient of weights is in f32.
+        add(list, "linear", XR_BF16, 8192, N, K, run_forward);
+        add_invariant(list, 8192, N, K);
+        add(list, "linear_backward_input", XR_BF16, 8192, N, K, run_input);
+        add(list, "linear_backward_weight", XR_F32, 8192, N, K, run_weight);
+    }
+}
+
 void xr_bench_linear(XrBenchList *list, bool gpu) {
     static const int64_t SHAPES[][2] = {{768, 768},    {256, 768},    {2048, 768},  {768, 2048},
                                         {151936, 768}, {18944, 3584}, {3584, 18944}};
@@ -139,12 +177,5 @@ void xr_bench_linear(XrBenchList *list, bool gpu) {
     add(list, "linear_backward_input", XR_F32, 1024, 2048, 768, run_input);
     add(list, "linear_backward_input", XR_BF16, 1024, 2048, 768, run_input);
     add(list, "linear_backward_weight", XR_F32, 1024, 2048, 768, run_weight);
-    if (!gpu) return;
-    // A training step's layers; the gradient of weights is in f32.
-    static const int64_t LARGE[][2] = {{4608, 3584}, {3584, 3584}, {18944, 3584}, {3584, 18944}};
-    for (size_t s = 0; s < XR_COUNT(LARGE); s++) {
-        add(list, "linear", XR_BF16, 8192, LARGE[s][0], LARGE[s][1], run_forward);
-        add(list, "linear_backward_input", XR_BF16, 8192, LARGE[s][0], LARGE[s][1], run_input);
-        add(list, "linear_backward_weight", XR_F32, 8192, LARGE[s][0], LARGE[s][1], run_weight);
-    }
+    if (gpu) add_large(list);
 }
