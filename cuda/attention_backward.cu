@@ -2,30 +2,21 @@
 // kernel passes over rows for the keys and values of a tile, another over keys for the queries of a
 // tile, so that every sum has one order and no atomics are needed; rows are (token, query head)
 // pairs of a key/value head's group, as in cuda/attention_forward.h.
-#include "cuda/attention_tiles.h"
+#include "cuda/attention_backward.h"
 #include "cuda/reduce.h"
 
-enum { STEP = 32, DOT_WARPS = 8 }; // rows, or keys, that a block takes at a time
+enum { STEP = 32, STATISTICS_WARPS = 8 }; // rows, or keys, that a block takes at a time
 
 // Warps of a block, 16 rows or keys each.
 template <typename T> struct GradientTile { static constexpr int warps = 2; };
 template <> struct GradientTile<XrBf16> { static constexpr int warps = 4; };
 
-template <typename T> struct Gradient {
-    XrRows<T> dq, dk, dv;
-    XrRows<const T> dout, q, k, v, out;
-    const float *lse;
-    float *dot; // [tokens, heads]: D = dout . out
-    const int32_t *cu;
-    int sequences, heads, kv_heads, group, dim;
-    float scale, log2; // log2 = scale log2(e)
-    bool causal, wide_in, wide_out;
-};
+// ---- lse2 and D: a warp a token and head ----
 
-// ---- D: a warp a token and head ----
-
-template <typename T> XR_KERNEL(32 * DOT_WARPS) find_dots(Gradient<T> a, int64_t tokens) {
-    const int64_t item = (int64_t)blockIdx.x * DOT_WARPS + threadIdx.x / 32;
+template <typename T>
+XR_KERNEL(32 * STATISTICS_WARPS)
+find_statistics(XrDifferentiate<T> a, int64_t tokens) {
+    const int64_t item = (int64_t)blockIdx.x * STATISTICS_WARPS + threadIdx.x / 32;
     if (item >= tokens * a.heads) return;
     const int64_t token = item / a.heads, column = item % a.heads * a.dim;
     const T *dout = a.dout.data + token * a.dout.stride + column;
@@ -35,7 +26,9 @@ template <typename T> XR_KERNEL(32 * DOT_WARPS) find_dots(Gradient<T> a, int64_t
         sum = fmaf(xr_to_float(dout[d]), xr_to_float(out[d]), sum);
     }
     sum = xr_warp_sum(sum);
-    if (threadIdx.x % 32 == 0) a.dot[item] = sum;
+    if (threadIdx.x % 32 != 0) return;
+    a.dot[item] = sum;
+    a.lse2[item] = a.lse[item] * 1.44269504f;
 }
 
 // ---- what both kernels need of a row: lse in units of log 2, and D ----
@@ -45,42 +38,11 @@ struct Statistics {
 };
 
 template <typename T>
-XR_DEVICE Statistics statistics_of(const Gradient<T> &a, const XrTileWork &work, int head,
+XR_DEVICE Statistics statistics_of(const XrDifferentiate<T> &a, const XrTileWork &work, int head,
                                    int row) {
     if (row >= work.tokens * a.group) return {0, 0};
-    const int64_t token = work.first + row / a.group;
-    const int64_t at = token * a.heads + head * a.group + row % a.group;
-    return {a.lse[at] * 1.44269504f, a.dot[at]};
-}
-
-template <typename T>
-XR_DEVICE XrGroupRows<T> group_rows(const Gradient<T> &a, const XrRows<const T> &rows,
-                                    const XrTileWork &work, int head) {
-    return {rows.data + work.first * rows.stride + (int64_t)head * a.group * a.dim, rows.stride,
-            a.group, a.dim};
-}
-
-template <typename T>
-XR_DEVICE XrHeadRows<T> head_rows(const Gradient<T> &a, const XrRows<const T> &rows,
-                                  const XrTileWork &work, int head) {
-    return {rows.data + work.first * rows.stride + (int64_t)head * a.dim, rows.stride};
-}
-
-// Stores 16 rows of a warp, of which `left` exist, at the rows that row_at gives.
-template <typename T, int C, typename Place>
-XR_DEVICE void store_block(const Gradient<T> &a, const float (&sum)[1][4 * C][4], float factor,
-                           int left, const Place &row_at) {
-    const int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        if (g + 8 * half >= left) continue;
-        T *to = row_at(g + 8 * half);
-#pragma unroll
-        for (int n = 0; n < 4 * C; n++) {
-            xr_store_pair(to, 8 * n + 2 * t, a.dim, sum[0][n][2 * half] * factor,
-                          sum[0][n][2 * half + 1] * factor, a.wide_out);
-        }
-    }
+    const int64_t at = xr_statistics_at(a, work, head, row);
+    return {a.lse2[at], a.dot[at]};
 }
 
 // ---- dk and dv: a block has a tile of keys ----
@@ -90,7 +52,7 @@ template <typename T, int C, int WARPS> constexpr size_t gradient_shared() {
            2 * STEP * sizeof(Statistics);
 }
 
-template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(Gradient<T> a) {
+template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(XrDifferentiate<T> a) {
     constexpr int KEYS = 16 * WARPS, THREADS = 32 * WARPS, row_size = XrTile<T, C>::row;
     XR_DYNAMIC_SHARED(T, key_tile);
     T *const value_tile = key_tile + KEYS * row_size;
@@ -105,7 +67,8 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(Grad
     if (work.tile < 0) return;
     const int rows = work.tokens * a.group, first_key = work.tile * KEYS;
     const auto fill = [&](int step) { // where rows are is found anew: sums need the registers
-        const auto q = group_rows(a, a.q, work, head), dout = group_rows(a, a.dout, work, head);
+        const auto q = xr_group_rows(a, a.q, work, head),
+                   dout = xr_group_rows(a, a.dout, work, head);
         const int at = step % 2 * STEP, row = step * STEP + (int)threadIdx.x;
         xr_tile_fill<T, C, STEP, THREADS>(q_tiles + at * row_size, q, step * STEP, rows, a.dim,
                                           a.wide_in);
@@ -113,9 +76,9 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(Grad
                                           a.dim, a.wide_in);
         if (threadIdx.x < STEP) statistics[at + threadIdx.x] = statistics_of(a, work, head, row);
     };
-    xr_tile_fill<T, C, KEYS, THREADS>(key_tile, head_rows(a, a.k, work, head), first_key,
+    xr_tile_fill<T, C, KEYS, THREADS>(key_tile, xr_head_rows(a, a.k, work, head), first_key,
                                       work.tokens, a.dim, a.wide_in);
-    xr_tile_fill<T, C, KEYS, THREADS>(value_tile, head_rows(a, a.v, work, head), first_key,
+    xr_tile_fill<T, C, KEYS, THREADS>(value_tile, xr_head_rows(a, a.v, work, head), first_key,
                                       work.tokens, a.dim, a.wide_in);
     // The first rows that see one of the keys.
     int step = a.causal ? first_key * a.group / STEP : 0;
@@ -166,18 +129,15 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(Grad
     }
     xr_copy_wait<0>();
     const int key = first_key + (int)threadIdx.x / 32 * 16;
-    const int64_t column = (int64_t)head * a.dim;
-    store_block<T, C>(a, dk, a.scale, work.tokens - key, [&](int i) {
-        return a.dk.data + (work.first + key + i) * a.dk.stride + column;
-    });
-    store_block<T, C>(a, dv, 1, work.tokens - key, [&](int i) {
-        return a.dv.data + (work.first + key + i) * a.dv.stride + column;
-    });
+    xr_store_of_keys<T, C>(a, a.dk, dk[0], a.scale, work, head, key);
+    xr_store_of_keys<T, C>(a, a.dv, dv[0], 1, work, head, key);
 }
 
 // ---- dq: a block has a tile of rows ----
 
-template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) query_gradients(Gradient<T> a) {
+template <typename T, int C, int WARPS>
+XR_KERNEL(32 * WARPS)
+query_gradients(XrDifferentiate<T> a) {
     constexpr int ROWS = 16 * WARPS, THREADS = 32 * WARPS, row_size = XrTile<T, C>::row;
     XR_DYNAMIC_SHARED(T, q_tile);
     T *const dout_tile = q_tile + ROWS * row_size;
@@ -191,7 +151,7 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) query_gradients(Gr
     const int rows = work.tokens * a.group, first_row = work.tile * ROWS;
     const int last_row = min(rows, first_row + ROWS) - 1;
     const int seen = a.causal ? last_row / a.group + 1 : work.tokens;
-    const auto k = head_rows(a, a.k, work, head), v = head_rows(a, a.v, work, head);
+    const auto k = xr_head_rows(a, a.k, work, head), v = xr_head_rows(a, a.v, work, head);
     const auto fill = [&](int step) {
         const int at = step % 2 * STEP;
         xr_tile_fill<T, C, STEP, THREADS>(key_tiles + at * row_size, k, step * STEP, seen, a.dim,
@@ -199,10 +159,10 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) query_gradients(Gr
         xr_tile_fill<T, C, STEP, THREADS>(value_tiles + at * row_size, v, step * STEP, seen, a.dim,
                                           a.wide_in);
     };
-    xr_tile_fill<T, C, ROWS, THREADS>(q_tile, group_rows(a, a.q, work, head), first_row, rows,
+    xr_tile_fill<T, C, ROWS, THREADS>(q_tile, xr_group_rows(a, a.q, work, head), first_row, rows,
                                       a.dim, a.wide_in);
-    xr_tile_fill<T, C, ROWS, THREADS>(dout_tile, group_rows(a, a.dout, work, head), first_row, rows,
-                                      a.dim, a.wide_in);
+    xr_tile_fill<T, C, ROWS, THREADS>(dout_tile, xr_group_rows(a, a.dout, work, head), first_row,
+                                      rows, a.dim, a.wide_in);
     fill(0);
     xr_copy_commit();
 
@@ -242,24 +202,17 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) query_gradients(Gr
         __syncthreads(); // all have read the stage that is filled next
     }
     xr_copy_wait<0>();
-    const int row = first_row + warp_row;
-    store_block<T, C>(a, dq, a.scale, rows - row, [&](int i) {
-        const int64_t token = work.first + (row + i) / a.group;
-        const int query_head = head * a.group + (row + i) % a.group;
-        return a.dq.data + token * a.dq.stride + (int64_t)query_head * a.dim;
-    });
+    xr_store_of_queries<T, C>(a, dq[0], work, head, first_row + warp_row);
 }
 
 template <typename T, int C>
-static void differentiate(XrBackend *b, const Gradient<T> &a, int64_t tokens) {
+static void differentiate(XrBackend *b, const XrDifferentiate<T> &a, int64_t tokens) {
     constexpr int warps = GradientTile<T>::warps, rows = 16 * warps;
     constexpr size_t shared = gradient_shared<T, C, warps>();
     auto of_keys = key_gradients<T, C, warps>;
     auto of_queries = query_gradients<T, C, warps>;
     xr_allow_shared(of_keys, shared);
     xr_allow_shared(of_queries, shared);
-    XR_LAUNCH((find_dots<T>), (unsigned)xr_pieces(tokens * a.heads, DOT_WARPS), 32 * DOT_WARPS, 0,
-              xr_cuda_stream(b), a, tokens);
     // Each sequence may end in a tile that is not full.
     int64_t key_tiles = xr_pieces(tokens, rows) + a.sequences;
     int64_t row_tiles = xr_pieces(tokens * a.group, rows) + a.sequences;
@@ -277,7 +230,7 @@ extern "C" void xr_cuda_attention_backward(XrBackend *b, const XrTensor *dq, con
     int64_t tokens = q->shape[0];
     if (tokens == 0) return;
     XR_ACTIVATION_TYPES(q, T, {
-        Gradient<T> a = {};
+        XrDifferentiate<T> a = {};
         a.dq = xr_cuda_rows<T>(dq);
         a.dk = xr_cuda_rows<T>(dk);
         a.dv = xr_cuda_rows<T>(dv);
@@ -288,7 +241,8 @@ extern "C" void xr_cuda_attention_backward(XrBackend *b, const XrTensor *dq, con
         a.out = xr_cuda_rows<const T>(out);
         a.lse = (const float *)lse->data;
         a.dot = (float *)xr_cuda_scratch(b, XR_SCRATCH_PARTIAL,
-                                         (size_t)(tokens * heads.heads) * sizeof(float));
+                                         (size_t)(2 * tokens * heads.heads) * sizeof(float));
+        a.lse2 = a.dot + tokens * heads.heads;
         a.cu = (const int32_t *)segments.cu->data;
         a.sequences = (int)segments.cu->shape[0] - 1;
         a.heads = heads.heads;
@@ -302,6 +256,9 @@ extern "C" void xr_cuda_attention_backward(XrBackend *b, const XrTensor *dq, con
         a.wide_in = whole && xr_cuda_is_wide(q) && xr_cuda_is_wide(k) && xr_cuda_is_wide(v) &&
                     xr_cuda_is_wide(dout);
         a.wide_out = whole && xr_cuda_is_wide(dq) && xr_cuda_is_wide(dk) && xr_cuda_is_wide(dv);
+        XR_LAUNCH((find_statistics<T>), (unsigned)xr_pieces(tokens * a.heads, STATISTICS_WARPS),
+                  32 * STATISTICS_WARPS, 0, xr_cuda_stream(b), a, tokens);
+        if (xr_differentiate_by_warpgroups(b, a, tokens, segments.longest)) return;
         XR_HEAD_SLICES(heads.head_dim, C, (differentiate<T, C>(b, a, tokens)));
     });
 }

@@ -5,24 +5,13 @@
 // so are the scores of the next, whose exponentials are then computed beside the former (Shah et
 // al. 2024, "FlashAttention-3", section 3.2). The running sums are the accumulators themselves,
 // rescaled from tile to tile: their bits are not those of cuda/attention_forward.h.
-//
-// Keys and values of other sequences are no part of a tile: rows beyond the last that a block sees
-// are zeros. That is why tiles are filled by cp.async, which can do so, and not by copies of
-// tensors (TMA), which know only the end of the batch: what was NaN in one sequence would come to
-// its neighbour, as 0 NaN.
 #include "cuda/attention_warpgroup.h"
-#include "cuda/warpgroup.h"
+#include "cuda/warpgroup_tiles.h"
 
 enum { KEYS = 128, ROWS = 128, THREADS = 256 };
 
-// A tile for heads of up to 32 C elements: columns of 64 elements (32 where C is odd), one after
-// the other, each with its rows.
-template <int C> struct Tile {
-    static constexpr int bytes = C % 2 ? 64 : 128, chunks = bytes / 16; // of a row of a column
-    static constexpr int row_chunks = C * XR_SLICE / XrChunk<XrBf16>::count;
-    static constexpr int size = KEYS * C * XR_SLICE * (int)sizeof(XrBf16);
-    static constexpr XrSwizzle swizzle = C % 2 ? XR_SWIZZLE_64 : XR_SWIZZLE_128;
-};
+// Of queries, keys or values.
+template <int C> using Tile = XrOperandTile<C, KEYS>;
 static_assert((int)KEYS == (int)ROWS, "one layout for both");
 
 template <int C> constexpr size_t shared_bytes() {
@@ -30,52 +19,6 @@ template <int C> constexpr size_t shared_bytes() {
 }
 
 #ifdef XR_WARPGROUPS
-
-// Starts to copy rows [begin, begin + KEYS) of `from`; rows from `end` on, and elements from `dim`
-// on, become 0.
-template <int C, typename Rows>
-XR_DEVICE void fill(unsigned char *tile, const Rows &from, int begin, int end, int dim) {
-    using Layout = Tile<C>;
-#pragma unroll 1 // unrolled, an address of each would stay in registers from tile to tile
-    for (int i = (int)threadIdx.x; i < KEYS * Layout::row_chunks; i += THREADS) {
-        const int row = i / Layout::row_chunks, chunk = i % Layout::row_chunks;
-        const int column = chunk / Layout::chunks, d = chunk * XrChunk<XrBf16>::count;
-        const int turned = chunk % Layout::chunks ^ row * Layout::bytes / 128 % Layout::chunks;
-        const bool there = begin + row < end && d < dim;
-        xr_copy_async(tile + (column * KEYS + row) * Layout::bytes + 16 * turned,
-                      there ? xr_row_of(from, begin + row) + d : from.first, there ? 16 : 0);
-    }
-}
-
-// What this thread has copied is there, and what all have, for products too.
-XR_DEVICE void show_copies() {
-    xr_show_to_products();
-    __syncthreads();
-}
-
-// s = queries keys^T for the 64 rows of a warpgroup.
-template <int C>
-XR_DEVICE void add_scores(float (&s)[KEYS / 8][4], uint64_t queries, const unsigned char *keys) {
-    constexpr int bytes = Tile<C>::bytes;
-    const uint64_t operand = xr_wgmma_operand(keys, 16, 8 * bytes, Tile<C>::swizzle);
-#pragma unroll
-    for (int k = 0; k < 2 * C; k++) { // 16 elements of a head
-        const int at = k * 32 / bytes * KEYS * bytes + k * 32 % bytes;
-        xr_wgmma(s, queries + at / 16, operand + at / 16, k > 0);
-    }
-    xr_wgmma_commit();
-}
-
-// value += p values.
-template <int C>
-XR_DEVICE void add_values(float (&value)[4 * C][4], const uint32_t (&p)[KEYS / 16][4],
-                          const unsigned char *values) {
-    constexpr int bytes = Tile<C>::bytes;
-    const uint64_t operand = xr_wgmma_operand(values, KEYS * bytes, 8 * bytes, Tile<C>::swizzle);
-#pragma unroll
-    for (int k = 0; k < KEYS / 16; k++) xr_wgmma(value, p[k], operand + k * 16 * bytes / 16);
-    xr_wgmma_commit();
-}
 
 // Scores of keys that a row does not see become -infinity.
 XR_DEVICE void mask(float (&s)[KEYS / 8][4], const XrWarpRows &w, int first_key) {
@@ -119,15 +62,6 @@ XR_DEVICE void weigh(float (&s)[KEYS / 8][4], XrSoftmax<1> &state, float (&keep)
     }
 }
 
-// Exponentials as left operand of the next product.
-XR_DEVICE void pack(uint32_t (&p)[KEYS / 16][4], const float (&s)[KEYS / 8][4]) {
-#pragma unroll
-    for (int n = 0; n < KEYS / 8; n++) {
-        p[n / 2][n % 2 * 2] = xr_pack_bf16(s[n][0], s[n][1]);
-        p[n / 2][n % 2 * 2 + 1] = xr_pack_bf16(s[n][2], s[n][3]);
-    }
-}
-
 #endif
 
 template <int C> XR_KERNEL(THREADS) attend(XrAttend<XrBf16> a, XrBatchKeys<XrBf16> source) {
@@ -149,43 +83,50 @@ template <int C> XR_KERNEL(THREADS) attend(XrAttend<XrBf16> a, XrBatchKeys<XrBf1
     const XrGroupRows<XrBf16> q = {a.q.data + work.first * a.q.stride +
                                        (int64_t)head * a.group * a.dim,
                                    a.q.stride, a.group, a.dim};
-    fill<C>(q_tile, q, first_row, rows, a.dim);
-    fill<C>(key_tiles, view.keys, 0, seen, a.dim);
+    const auto fill = [&](unsigned char *tile, const auto &from, int begin, int end_row) {
+        xr_operand_fill<C, KEYS, THREADS>(tile, from, xr_forget((int)threadIdx.x), begin, end_row,
+                                          a.dim);
+    };
+    fill(q_tile, q, first_row, rows);
+    fill(key_tiles, view.keys, 0, seen);
     xr_copy_commit();
-    fill<C>(value_tiles, view.values, 0, seen, a.dim);
-    if (end > 1) fill<C>(key_tiles + Tile<C>::size, view.keys, KEYS, seen, a.dim);
+    fill(value_tiles, view.values, 0, seen);
+    if (end > 1) {
+        fill(key_tiles + Tile<C>::size, view.keys, KEYS, seen);
+    }
     xr_copy_commit();
 
     const int warp_row = first_row + (int)threadIdx.x / 32 * 16;
     const XrWarpRows w = xr_warp_rows<1>(warp_row, rows, a.group, 1, view.length, a.causal);
-    const uint64_t queries = xr_wgmma_operand(q_tile + (int)threadIdx.x / 128 * 64 * Tile<C>::bytes,
-                                              16, 8 * Tile<C>::bytes, Tile<C>::swizzle);
+    const uint32_t queries = xr_operand_along<C, ROWS>(q_tile, (int)threadIdx.x / 128 * 64);
     XrSoftmax<1> state = {{{-INFINITY, -INFINITY}}, {{0, 0}}};
     float value[1][4 * C][4] = {}, s[KEYS / 8][4] = {}, keep[2];
     uint32_t p[KEYS / 16][4];
 
     xr_copy_wait<1>();
-    show_copies();
+    xr_show_copies();
     xr_wgmma_fence(s);
-    add_scores<C>(s, queries, key_tiles);
+    xr_multiply_along<C, ROWS, KEYS>(s, queries, xr_operand_along<C, KEYS>(key_tiles, 0));
     xr_wgmma_wait<0>(s);
     mask(s, w, 0);
     weigh(s, state, keep, a.log2);
-    pack(p, s);
+    xr_pack(p, s);
     xr_copy_wait<0>();
-    show_copies();
+    xr_show_copies();
     for (int tile = 0; tile + 1 < end; tile++) {
         // All have the scores of this tile and the sums of the one before.
         unsigned char *const odd_keys = key_tiles + (tile + 1) % 2 * Tile<C>::size;
         unsigned char *const odd_values = value_tiles + (tile + 1) % 2 * Tile<C>::size;
         unsigned char *const even_keys = key_tiles + tile % 2 * Tile<C>::size;
         unsigned char *const even_values = value_tiles + tile % 2 * Tile<C>::size;
-        if (tile + 2 < end) fill<C>(even_keys, view.keys, (tile + 2) * KEYS, seen, a.dim);
-        fill<C>(odd_values, view.values, (tile + 1) * KEYS, seen, a.dim);
+        if (tile + 2 < end) {
+            fill(even_keys, view.keys, (tile + 2) * KEYS, seen);
+        }
+        fill(odd_values, view.values, (tile + 1) * KEYS, seen);
         xr_copy_commit();
         xr_wgmma_fence(s, value[0], p);
-        add_scores<C>(s, queries, odd_keys);
-        add_values<C>(value[0], p, even_values);
+        xr_multiply_along<C, ROWS, KEYS>(s, queries, xr_operand_along<C, KEYS>(odd_keys, 0));
+        xr_add_across<C>(value[0], p, even_values);
         xr_wgmma_wait<1>(s);
         mask(s, w, (tile + 1) * KEYS);
         weigh(s, state, keep, a.log2);
@@ -195,12 +136,12 @@ template <int C> XR_KERNEL(THREADS) attend(XrAttend<XrBf16> a, XrBatchKeys<XrBf1
 #pragma unroll
             for (int i = 0; i < 4; i++) value[0][n][i] *= keep[i / 2];
         }
-        pack(p, s);
+        xr_pack(p, s);
         xr_copy_wait<0>();
-        show_copies();
+        xr_show_copies();
     }
     xr_wgmma_fence(value[0], p);
-    add_values<C>(value[0], p, value_tiles + (end - 1) % 2 * Tile<C>::size);
+    xr_add_across<C>(value[0], p, value_tiles + (end - 1) % 2 * Tile<C>::size);
     xr_wgmma_wait<0>(value[0], p);
 #pragma unroll
     for (int half = 0; half < 2; half++) {

@@ -130,6 +130,13 @@ XR_DEVICE void xr_copy_async(void *shared, const void *global, int bytes) {
                  : "memory");
 }
 
+// 4 bytes, both sides aligned to them.
+XR_DEVICE void xr_copy_word_async(void *shared, const void *global, int bytes) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(xr_shared_address(shared)),
+                 "l"(global), "r"(bytes)
+                 : "memory");
+}
+
 // Closes a group of this thread's copies.
 XR_DEVICE void xr_copy_commit() {
     asm volatile("cp.async.commit_group;" ::: "memory");

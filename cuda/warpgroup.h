@@ -80,10 +80,19 @@ template <int groups, typename... Registers> XR_DEVICE void xr_wgmma_wait(Regist
 #define XR_F48(d) XR_F32(d), XR_F16(d, 8)
 #define XR_F64(d) XR_F48(d), XR_F16(d, 12)
 
-// d[64,128] = a[64,16] b[16,128] in f32, plus d where `add`; a and b in bf16 by descriptors, both
+// d[64,8N] = a[64,16] b[16,8N] in f32, plus d where `add`; a and b in bf16 by descriptors, both
 // with 16 successive elements of the inner dimension in a row. Warp w of the warpgroup has rows
 // 16w to 16w+15; with g = lane / 4 and t = lane % 4, a thread holds of columns 8n to 8n+7
 //   d[n][0], d[n][1] (16w+g, 8n+2t..)        d[n][2], d[n][3] (16w+g+8, 8n+2t..)
+XR_DEVICE void xr_wgmma(float (&d)[8][4], uint64_t a, uint64_t b, bool add) {
+    asm volatile("{.reg .pred add; setp.ne.b32 add, %34, 0; "
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" XR_R32
+                 "}, %32, %33, add, 1, 1, 0, 0;}"
+                 : XR_F32(d)
+                 : "l"(a), "l"(b), "r"((int)add)
+                 : "memory");
+}
+
 XR_DEVICE void xr_wgmma(float (&d)[16][4], uint64_t a, uint64_t b, bool add) {
     asm volatile("{.reg .pred add; setp.ne.b32 add, %66, 0; "
                  "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" XR_R64

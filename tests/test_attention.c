@@ -251,19 +251,43 @@ static const XrShape BACK_SHAPES[] = {XR_SHAPE(0, 2, 1, 16, 1),   XR_SHAPE(1, 1,
                                       XR_SHAPE(65, 7, 1, 64, 1),  XR_SHAPE(129, 1, 1, 128, 1),
                                       XR_SHAPE(5, 28, 4, 128, 1), {0}};
 
-static const XrShape BACK_CHECKED[] = {
-    XR_SHAPE(1, 1, 1, 1, 1), XR_SHAPE(31, 3, 1, 16, 1), XR_SHAPE(33, 2, 2, 33, 0), {0}};
+static const XrShape BACK_CHECKED[] = {XR_SHAPE(1, 1, 1, 1, 1),
+                                       XR_SHAPE(31, 3, 1, 16, 1),
+                                       XR_SHAPE(33, 2, 2, 33, 0),
+                                       XR_SHAPE(67, 3, 1, 24, 1),
+                                       {0}};
 
 const XrOpTest xr_op_test_attention_backward = {.op = "attention_backward",
                                                 .shapes = BACK_SHAPES,
                                                 .checked_shapes = BACK_CHECKED,
                                                 .types = XR_TYPES_ACTIVATIONS,
                                                 .variants = XR_STRIDED,
+                                                .two_ways = true,
                                                 .build = back_build,
                                                 .reference = back_reference,
                                                 .call = back_call,
                                                 .loss = back_loss,
                                                 .golden = GOLDEN};
+
+// Around tiles of 128 keys and 128 rows of a GPU's warpgroups, and more tiles than the three
+// buffers that they take turns for; quotients of differences of the reference would take minutes
+// here.
+static const XrShape TILE_SHAPES[] = {XR_SHAPE(127, 2, 1, 72, 1),  XR_SHAPE(128, 1, 1, 96, 0),
+                                      XR_SHAPE(145, 4, 1, 128, 1), XR_SHAPE(270, 1, 1, 64, 1),
+                                      XR_SHAPE(257, 1, 1, 128, 0), XR_SHAPE(300, 1, 1, 24, 1),
+                                      XR_SHAPE(400, 1, 1, 8, 0),   {0}};
+
+static const XrShape TILE_CHECKED[] = {XR_SHAPE(160, 1, 1, 72, 0), {0}};
+
+static const XrOpTest back_tiles = {.op = "attention_backward",
+                                    .shapes = TILE_SHAPES,
+                                    .checked_shapes = TILE_CHECKED,
+                                    .types = XR_TYPES_ACTIVATIONS,
+                                    .variants = XR_STRIDED,
+                                    .two_ways = true,
+                                    .build = back_build,
+                                    .reference = back_reference,
+                                    .call = back_call};
 
 // ---- kv_write, kv_copy_pages and attention_paged are seen through attention over a cache: shape
 // [longest, heads, kv_heads, head_dim, 1], the queries being the last third of each sequence ----
@@ -588,31 +612,42 @@ static void same_bits_on_a_gpu(void **state) {
     }
 }
 
+static void require_numbers(XrBackend *b, const XrTensor *t, int64_t begin, int64_t end,
+                            const char *name) {
+    char *host = xr_malloc(xr_nbytes(t));
+    xr_download(b, host, t);
+    for (int64_t i = 0; i < xr_numel(t); i++) {
+        bool outside = i / t->shape[1] < begin || i / t->shape[1] >= end;
+        double value = xr_load(t->dtype, host + (size_t)i * xr_dtype_size(t->dtype));
+        if (outside && isnan(value)) fail_msg("element %lld of %s is NaN", (long long)i, name);
+    }
+    free(host);
+}
+
 // The first and last of three packed sequences, whose neighbour is NaN in all its tokens.
-static void keeps_to_its_sequence(XrBackend *b, XrDType dtype) {
-    enum { TOKENS = 200, BEGIN = 70, END = 130, WIDTH = 64 };
-    Bits t = {.b = b, .heads = {1, 1, WIDTH, 0.3f, true}, .tokens = TOKENS};
-    t.q = numbers(&t, dtype, WIDTH, 1);
-    t.k = numbers(&t, dtype, WIDTH, 2);
-    t.v = numbers(&t, dtype, WIDTH, 3);
-    t.packed = new_tensor(b, dtype, TOKENS, WIDTH);
-    XrTensor *inputs[] = {&t.q, &t.k, &t.v};
-    for (size_t i = 0; i < XR_COUNT(inputs); i++) {
-        XrTensor rows = xr_rows(inputs[i], BEGIN, END - BEGIN);
+static void keeps_to_its_sequence(XrBackend *b, XrDType dtype, bool causal) {
+    enum { TOKENS = 200, BEGIN = 70, END = 130, WIDTH = 64, INPUTS = 4, ALL = 9 };
+    static const char *const names[ALL] = {"q", "k", "v", "dout", "out", "dq", "dk", "dv", "lse"};
+    Bits t = {.b = b, .heads = {1, 1, WIDTH, 0.3f, causal}, .tokens = TOKENS};
+    XrTensor x[ALL];
+    for (int i = 0; i < ALL; i++) {
+        if (i >= INPUTS) {
+            bool lse = i == ALL - 1;
+            x[i] = new_tensor(b, lse ? XR_F32 : dtype, TOKENS, lse ? 1 : WIDTH);
+            continue;
+        }
+        x[i] = numbers(&t, dtype, WIDTH, i + 1);
+        XrTensor rows = xr_rows(&x[i], BEGIN, END - BEGIN);
         paint(b, rows.data, xr_nbytes(&rows));
     }
     XrTensor cu = integers(b, (int32_t[]){0, BEGIN, END, TOKENS}, 4, XR_1D);
-    xr_attention(b, &t.packed, NULL, &t.q, &t.k, &t.v, (XrSegments){&cu, BEGIN}, t.heads);
-    char *host = xr_malloc(xr_nbytes(&t.packed));
-    xr_download(b, host, &t.packed);
-    for (int64_t i = 0; i < xr_numel(&t.packed); i++) {
-        bool outside = i < BEGIN * WIDTH || i >= END * WIDTH;
-        double value = xr_load(dtype, host + (size_t)i * xr_dtype_size(dtype));
-        if (outside && isnan(value)) fail_msg("element %lld is NaN", (long long)i);
-    }
-    free(host);
-    XrTensor *all[] = {&t.q, &t.k, &t.v, &t.packed, &cu};
-    for (size_t i = 0; i < XR_COUNT(all); i++) xr_tensor_free(b, all[i]);
+    const XrSegments segments = {&cu, BEGIN};
+    const XrTensor *q = &x[0], *k = &x[1], *v = &x[2], *dout = &x[3], *out = &x[4], *lse = &x[8];
+    xr_attention(b, out, lse, q, k, v, segments, t.heads);
+    xr_attention_backward(b, &x[5], &x[6], &x[7], dout, q, k, v, out, lse, segments, t.heads);
+    for (int i = INPUTS; i < ALL; i++) require_numbers(b, &x[i], BEGIN, END, names[i]);
+    for (int i = 0; i < ALL; i++) xr_tensor_free(b, &x[i]);
+    xr_tensor_free(b, &cu);
 }
 
 static void sequences_do_not_reach_each_other(void **state) {
@@ -622,14 +657,16 @@ static void sequences_do_not_reach_each_other(void **state) {
             print_message("skipped: %s\n", missing);
             continue;
         }
-        keeps_to_its_sequence(each->instance(0), XR_F32);
-        if (each->low_precision) keeps_to_its_sequence(each->instance(0), XR_BF16);
+        for (int causal = 0; causal <= 1; causal++) {
+            keeps_to_its_sequence(each->instance(0), XR_F32, causal);
+            if (each->low_precision) keeps_to_its_sequence(each->instance(0), XR_BF16, causal);
+        }
     }
 }
 
-static const XrOpTest *const TESTS[] = {&xr_op_test_attention, &xr_op_test_attention_backward,
-                                        &xr_op_test_kv_write, &xr_op_test_attention_paged,
-                                        &xr_op_test_kv_copy_pages};
+static const XrOpTest *const TESTS[] = {
+    &xr_op_test_attention, &xr_op_test_attention_backward, &back_tiles,
+    &xr_op_test_kv_write,  &xr_op_test_attention_paged,    &xr_op_test_kv_copy_pages};
 XR_OP_TEST_MAIN(TESTS, cmocka_unit_test(same_bits_packed_chunked_and_single),
                 cmocka_unit_test(same_bits_on_a_gpu),
                 cmocka_unit_test(sequences_do_not_reach_each_other))

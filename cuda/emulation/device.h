@@ -56,7 +56,7 @@ int xr_emulation_lane(void);
 // The block's shared array that belongs to `key`.
 void *xr_emulation_shared(const void *key, size_t bytes);
 void *xr_emulation_dynamic_shared(void);
-void xr_emulation_copy_async(void *shared, const void *global, int bytes, XrSite site);
+void xr_emulation_copy_async(void *shared, const void *global, int bytes, int size, XrSite site);
 void xr_emulation_copy_commit(void);
 void xr_emulation_copy_wait(int groups);
 
@@ -222,7 +222,10 @@ static inline void xr_load_matrices_transposed(uint32_t out[4], const void *row,
 // ----
 
 static inline void xr_copy_async(void *shared, const void *global, int bytes, XR_CALLER) {
-    xr_emulation_copy_async(shared, global, bytes, XR_HERE("cp.async"));
+    xr_emulation_copy_async(shared, global, bytes, 16, XR_HERE("cp.async"));
+}
+static inline void xr_copy_word_async(void *shared, const void *global, int bytes, XR_CALLER) {
+    xr_emulation_copy_async(shared, global, bytes, 4, XR_HERE("cp.async"));
 }
 static inline void xr_copy_commit() {
     xr_emulation_copy_commit();

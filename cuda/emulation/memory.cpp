@@ -252,7 +252,7 @@ void xr_emulation_read_by_product(const void *chunk, XrSite site) {
 struct Copy {
     void *shared;
     const void *global;
-    int bytes;
+    int bytes, size; // read, the rest of what is written becomes 0
 };
 enum { MOST_COPIES = 256, MOST_GROUPS = 32 };
 struct Copies {
@@ -262,19 +262,19 @@ struct Copies {
 static Copies *copies; // of every thread of the block
 static bool any_copies;
 
-void xr_emulation_copy_async(void *shared, const void *global, int bytes, XrSite site) {
+void xr_emulation_copy_async(void *shared, const void *global, int bytes, int size, XrSite site) {
     if (!copies) copies = (Copies *)calloc(XR_MOST_THREADS, sizeof *copies);
     if (!copies) xr_emulation_error("out of host memory");
     Copies *c = &copies[xr_running.thread];
-    if (((uintptr_t)shared | (uintptr_t)global) % 16 || bytes < 0 || bytes > 16) {
-        xr_emulation_error("%s of %d bytes at %s:%d: addresses are not aligned to 16 bytes",
-                           site.operation, bytes, site.file, site.line);
+    if (((uintptr_t)shared | (uintptr_t)global) % (unsigned)size || bytes < 0 || bytes > size) {
+        xr_emulation_error("%s of %d bytes at %s:%d: addresses are not aligned to %d bytes",
+                           site.operation, bytes, site.file, site.line, size);
     }
     if (c->count == MOST_COPIES) xr_emulation_error("more than %d copies in flight", MOST_COPIES);
     if (bytes) xr_emulation_access(global, (size_t)bytes, false);
-    xr_emulation_access(shared, 16, true);
-    memset(shared, PAINT, 16);
-    c->copy[c->count++] = Copy{shared, global, bytes};
+    xr_emulation_access(shared, (size_t)size, true);
+    memset(shared, PAINT, (size_t)size);
+    c->copy[c->count++] = Copy{shared, global, bytes, size};
     any_copies = true;
 }
 
@@ -294,10 +294,11 @@ void xr_emulation_copy_wait(int groups) {
     int count = c->ends[finished - 1];
     for (int i = 0; i < count; i++) {
         char bytes[16] = {0};
-        xr_emulation_access(c->copy[i].shared, 16, true);
+        const size_t size = (size_t)c->copy[i].size;
+        xr_emulation_access(c->copy[i].shared, size, true);
         xr_emulation_copy(bytes, c->copy[i].global, (size_t)c->copy[i].bytes);
-        memcpy(c->copy[i].shared, bytes, 16);
-        note_write(c->copy[i].shared, 16);
+        memcpy(c->copy[i].shared, bytes, size);
+        note_write(c->copy[i].shared, size);
     }
     memmove(c->copy, c->copy + count, (size_t)(c->count - count) * sizeof *c->copy);
     c->count -= count;

@@ -36,7 +36,7 @@ struct Fenced {
 struct Warp {
     Sums sums[MOST_SUMS];
     Operands products[MOST_PRODUCTS];
-    Fenced fenced[3];
+    Fenced fenced[4];
     int sum_count, product_count, fenced_count;
     int group, done; // groups below `group` are closed, those below `done` have been waited for
     size_t issued;   // products

@@ -17,7 +17,7 @@ struct XrRegisters {
     struct {
         void *words;
         int count;
-    } array[3];
+    } array[4];
     int count, groups;
     XrSite site;
 };
@@ -63,6 +63,16 @@ static inline void xr_wgmma_fence(A &a, B &b, C &c, XR_CALLER) {
     xr_emulation_wgmma_fence(r);
 }
 
+template <typename A, typename B, typename C, typename D>
+static inline void xr_wgmma_fence(A &a, B &b, C &c, D &d, XR_CALLER) {
+    XrRegisters r = {{}, 0, 0, XR_HERE("wgmma.fence")};
+    xr_wgmma_name(r, a);
+    xr_wgmma_name(r, b);
+    xr_wgmma_name(r, c);
+    xr_wgmma_name(r, d);
+    xr_emulation_wgmma_fence(r);
+}
+
 static inline void xr_wgmma_commit(XR_CALLER) {
     xr_emulation_wgmma_commit(XR_HERE("wgmma.commit_group"));
 }
@@ -79,9 +89,18 @@ static inline void xr_wgmma_wait(A &a, B &b, XR_CALLER) {
     xr_wgmma_name(r, b);
     xr_emulation_wgmma_wait(r);
 }
+template <int groups, typename A, typename B, typename C>
+static inline void xr_wgmma_wait(A &a, B &b, C &c, XR_CALLER) {
+    XrRegisters r = {{}, 0, groups, XR_HERE("wgmma.wait_group")};
+    xr_wgmma_name(r, a);
+    xr_wgmma_name(r, b);
+    xr_wgmma_name(r, c);
+    xr_emulation_wgmma_wait(r);
+}
 
-static inline void xr_wgmma(float (&d)[16][4], uint64_t a, uint64_t b, bool add, XR_CALLER) {
-    xr_emulation_wgmma({d[0], NULL, a, b, 128, add, XR_HERE("wgmma")});
+template <int N>
+static inline void xr_wgmma(float (&d)[N][4], uint64_t a, uint64_t b, bool add, XR_CALLER) {
+    xr_emulation_wgmma({d[0], NULL, a, b, 8 * N, add, XR_HERE("wgmma")});
 }
 template <int N>
 static inline void xr_wgmma(float (&d)[N][4], const uint32_t (&a)[4], uint64_t b, XR_CALLER) {
