@@ -153,12 +153,13 @@ static void faults_are_found(void **state) {
 
 // ---- where attention goes that way ----
 
-// Attention in bf16 of `tokens` tokens with heads of `dim` elements, on a device made for it or
-// not.
-static void attend(int major, bool batch_invariant, int64_t tokens, int64_t dim) {
-    static const uint16_t zeros[4 * 128 * 128];
+// Attention in bf16 of `tokens` tokens with heads of `dim` elements, or its gradients, on a device
+// made for it or not.
+static void attend(bool backward, int major, bool batch_invariant, int64_t tokens, int64_t dim) {
+    enum { TENSORS = 8, SIZE = 128 * 128 };
+    static const uint16_t zeros[TENSORS * SIZE];
     const int32_t ends[] = {0, (int32_t)tokens};
-    XrTensor t[4];
+    XrTensor t[TENSORS];
     xr_emulation_set_capability(major, 0);
     XrError err;
     XrBackend *b = xr_cuda_create(0, XR_BF16, 1, &err);
@@ -166,27 +167,42 @@ static void attend(int major, bool batch_invariant, int64_t tokens, int64_t dim)
     b->batch_invariant = batch_invariant;
     xr_emulation_set_capability(8, 0); // on which a product of warpgroups is an error
     void *memory = device_copy(zeros, sizeof zeros), *cu = device_copy(ends, sizeof ends);
-    for (int i = 0; i < 4; i++) {
-        t[i] = xr_tensor2(XR_BF16, (uint16_t *)memory + i * 128 * 128, tokens, dim);
+    void *statistics = device_copy(zeros, (size_t)tokens * sizeof(float));
+    for (int i = 0; i < TENSORS; i++) {
+        t[i] = xr_tensor2(XR_BF16, (uint16_t *)memory + i * SIZE, tokens, dim);
     }
-    XrTensor cu_list = xr_tensor1(XR_I32, cu, 2);
-    xr_attention(b, &t[0], NULL, &t[1], &t[2], &t[3], (XrSegments){&cu_list, tokens},
-                 (XrHeads){1, 1, (int)dim, 1, true});
+    XrTensor cu_list = xr_tensor1(XR_I32, cu, 2), lse = xr_tensor2(XR_F32, statistics, tokens, 1);
+    const XrSegments segments = {&cu_list, tokens};
+    const XrHeads heads = {1, 1, (int)dim, 1, true};
+    if (backward) {
+        xr_attention_backward(b, &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7], &lse,
+                              segments, heads);
+    } else {
+        xr_attention(b, &t[0], &lse, &t[1], &t[2], &t[3], segments, heads);
+    }
     xr_backend_free(b);
     gpu->free(gpu, memory);
+    gpu->free(gpu, statistics);
     gpu->free(gpu, cu);
 }
 
 static void fault_of_attention(void) {
-    attend(9, false, 65, 64);
+    attend(false, 9, false, 65, 64);
+}
+
+static void fault_of_gradients(void) {
+    attend(true, 9, false, 65, 64);
 }
 
 static void attention_goes_by_warpgroups(void **state) {
     xr_test_finds(fault_of_attention, "wgmma at ");
-    attend(9, true, 65, 64);  // in the batch-invariant mode
-    attend(8, false, 65, 64); // on another device
-    attend(9, false, 64, 64); // not more rows than one warpgroup has
-    attend(9, false, 65, 60); // heads that fill no chunks of 16 bytes
+    xr_test_finds(fault_of_gradients, "wgmma at ");
+    for (int backward = 0; backward <= 1; backward++) {
+        attend(backward, 9, true, 65, 64);  // in the batch-invariant mode
+        attend(backward, 8, false, 65, 64); // on another device
+        attend(backward, 9, false, 64, 64); // not more rows than one warpgroup has
+        attend(backward, 9, false, 65, 60); // heads that fill no chunks of 16 bytes
+    }
     xr_emulation_set_capability(9, 0);
 }
 
