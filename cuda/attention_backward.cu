@@ -65,7 +65,9 @@ template <typename T, int C, int WARPS> XR_KERNEL(32 * WARPS) key_gradients(XrDi
     const XrTileWork work =
         xr_find_tile(a.cu, a.sequences, 1, KEYS, blockIdx.x / (unsigned)a.kv_heads, 1, INT32_MAX);
     if (work.tile < 0) return;
-    const int rows = work.tokens * a.group, first_key = work.tile * KEYS;
+    // The first tile of keys, which most rows see, comes first.
+    const int first_key = ((work.tokens + KEYS - 1) / KEYS - 1 - work.tile) * KEYS;
+    const int rows = work.tokens * a.group;
     const auto fill = [&](int step) { // where rows are is found anew: sums need the registers
         const auto q = xr_group_rows(a, a.q, work, head),
                    dout = xr_group_rows(a, a.dout, work, head);
