@@ -5,7 +5,7 @@
 #include "cuda/attention_backward.h"
 #include "cuda/warpgroup_tiles.h"
 
-enum { KEYS = 128, ROWS = 128, STEP = 64, STAGES = 3, THREADS = 256 };
+enum { KEYS = 128, ROWS = 128, STEP = 64, STAGES = 3, LEAST_STEPS = 8, THREADS = 256 };
 
 #ifdef XR_WARPGROUPS
 
@@ -60,8 +60,71 @@ template <int C> struct KeyShared {
         2 * tile + STAGES * (2 * half + statistics * (int)sizeof(float));
 };
 
-// A block has a tile of keys, 64 a warpgroup, and passes over the rows that see them.
-template <int C> XR_KERNEL(THREADS) key_gradients(XrDifferentiate<XrBf16> a, XrDivisor by_group) {
+// Where tiles of keys are fewer than a GPU can use, the rows that see one are shared out in parts
+// among `count` blocks, whose sums another kernel adds in the order of rows.
+struct KeyParts {
+    int count;
+    float *sums; // [tile, kv head, part, dk and dv, as threads hold them]; NULL for one part
+};
+
+// A tile of keys and the rows of one part that see it, STEP at a time.
+struct KeyWork {
+    XrTileWork work;
+    int head, first_key, rows, step, end; // end <= step: none
+    int parts;                            // that have rows
+};
+
+XR_DEVICE KeyWork find_key_work(const XrDifferentiate<XrBf16> &a, int64_t item, int part,
+                                int parts) {
+    KeyWork w = {};
+    w.head = (int)(item % a.kv_heads);
+    w.work = xr_find_tile(a.cu, a.sequences, 1, KEYS, item / a.kv_heads, 1, INT32_MAX);
+    if (w.work.tile < 0) return w;
+    // The first tile of keys, which most rows see, comes first.
+    w.first_key = ((w.work.tokens + KEYS - 1) / KEYS - 1 - w.work.tile) * KEYS;
+    w.rows = w.work.tokens * a.group;
+    const int first = a.causal ? w.first_key * a.group / STEP : 0;
+    const int steps = (w.rows + STEP - 1) / STEP - first, each = (steps + parts - 1) / parts;
+    w.parts = (steps + each - 1) / each;
+    w.step = first + part * each;
+    w.end = first + min(steps, (part + 1) * each);
+    return w;
+}
+
+// Where a thread's sums of a part are: every 4 of them are THREADS times 4 from the next.
+template <int C> XR_DEVICE XrPack<float> *sums_of(const KeyParts &parts, int64_t item, int part) {
+    return (XrPack<float> *)parts.sums + (item * parts.count + part) * 2 * (4 * C) * THREADS +
+           threadIdx.x;
+}
+
+template <int C> XR_DEVICE void store_sums(XrPack<float> *to, const float (&sum)[4 * C][4]) {
+#pragma unroll
+    for (int n = 0; n < 4 * C; n++) {
+        to[n * THREADS] = {{sum[n][0], sum[n][1], sum[n][2], sum[n][3]}};
+    }
+}
+
+template <int C> XR_DEVICE void add_sums(float (&sum)[4 * C][4], const XrPack<float> *from) {
+#pragma unroll
+    for (int n = 0; n < 4 * C; n++) {
+        const XrPack<float> more = from[n * THREADS];
+#pragma unroll
+        for (int i = 0; i < 4; i++) sum[n][i] += more.element[i];
+    }
+}
+
+template <int C>
+XR_DEVICE void store_keys(const XrDifferentiate<XrBf16> &a, const float (&dk)[4 * C][4],
+                          const float (&dv)[4 * C][4], const KeyWork &w) {
+    const int key = w.first_key + (int)threadIdx.x / 32 * 16;
+    xr_store_of_keys<XrBf16, C>(a, a.dk, dk, a.scale, w.work, w.head, key);
+    xr_store_of_keys<XrBf16, C>(a, a.dv, dv, 1, w.work, w.head, key);
+}
+
+// A block has a tile of keys, 64 a warpgroup, and passes over the rows of its part.
+template <int C>
+XR_KERNEL(THREADS)
+key_gradients(XrDifferentiate<XrBf16> a, XrDivisor by_group, KeyParts parts) {
 #ifdef XR_WARPGROUPS
     XR_DYNAMIC_SHARED(unsigned char, key_tile);
     using Shared = KeyShared<C>;
@@ -69,13 +132,12 @@ template <int C> XR_KERNEL(THREADS) key_gradients(XrDifferentiate<XrBf16> a, XrD
     unsigned char *const stages = value_tile + Shared::tile;
     float *const statistics = (float *)(stages + STAGES * 2 * Shared::half);
 
-    const int head = (int)(blockIdx.x % (unsigned)a.kv_heads);
-    const XrTileWork work =
-        xr_find_tile(a.cu, a.sequences, 1, KEYS, blockIdx.x / (unsigned)a.kv_heads, 1, INT32_MAX);
-    if (work.tile < 0) return;
-    // The first tile of keys, which most rows see, comes first.
-    const int first_key = ((work.tokens + KEYS - 1) / KEYS - 1 - work.tile) * KEYS;
-    const int rows = work.tokens * a.group;
+    const int item = (int)(blockIdx.x / (unsigned)parts.count);
+    const int part = (int)(blockIdx.x % (unsigned)parts.count);
+    const KeyWork w = find_key_work(a, item, part, parts.count);
+    if (w.end <= w.step) return;
+    const XrTileWork &work = w.work;
+    const int head = w.head, rows = w.rows, first_key = w.first_key, steps = w.end;
     const auto fill = [&](int step, int stage) {
         const int thread = xr_forget((int)threadIdx.x);
         unsigned char *const tile = stages + stage * 2 * Shared::half;
@@ -100,9 +162,7 @@ template <int C> XR_KERNEL(THREADS) key_gradients(XrDifferentiate<XrBf16> a, XrD
                                       first_key, work.tokens, a.dim);
     xr_operand_fill<C, KEYS, THREADS>(value_tile, xr_head_rows(a, a.v, work, head),
                                       (int)threadIdx.x, first_key, work.tokens, a.dim);
-    // The first rows that see one of the keys.
-    int step = a.causal ? first_key * a.group / STEP : 0, stage = 0;
-    const int steps = (rows + STEP - 1) / STEP;
+    int step = w.step, stage = 0;
     fill(step, 0);
     xr_copy_commit();
     if (step + 1 < steps) fill(step + 1, 1);
@@ -151,10 +211,26 @@ template <int C> XR_KERNEL(THREADS) key_gradients(XrDifferentiate<XrBf16> a, XrD
         xr_wgmma_wait<1>(s, dv, p);
     }
     xr_wgmma_wait<0>(dk, dv, ds);
-    const int key = first_key + (int)threadIdx.x / 32 * 16;
-    xr_store_of_keys<XrBf16, C>(a, a.dk, dk, a.scale, work, head, key);
-    xr_store_of_keys<XrBf16, C>(a, a.dv, dv, 1, work, head, key);
+    if (parts.sums) {
+        XrPack<float> *const sums = sums_of<C>(parts, item, part);
+        store_sums<C>(sums, dk);
+        store_sums<C>(sums + 4 * C * THREADS, dv);
+    } else {
+        store_keys<C>(a, dk, dv, w);
+    }
 #endif
+}
+
+template <int C> XR_KERNEL(THREADS) add_key_parts(XrDifferentiate<XrBf16> a, KeyParts parts) {
+    const KeyWork w = find_key_work(a, blockIdx.x, 0, parts.count);
+    if (w.work.tile < 0) return;
+    float dk[4 * C][4] = {}, dv[4 * C][4] = {};
+    for (int part = 0; part < w.parts; part++) {
+        const XrPack<float> *const sums = sums_of<C>(parts, blockIdx.x, part);
+        add_sums<C>(dk, sums);
+        add_sums<C>(dv, sums + 4 * C * THREADS);
+    }
+    store_keys<C>(a, dk, dv, w);
 }
 
 // ---- dq ----
@@ -307,17 +383,40 @@ template <int C> XR_KERNEL(THREADS) query_gradients(XrDifferentiate<XrBf16> a) {
 #endif
 }
 
+// How many parts the rows of a tile of keys are shared out in. Under a causal mask the first tile
+// has twice the work of the average, so that 2 multiprocessors / tiles parts make it no longer than
+// a multiprocessor's share; an eighth longer is better than a part more. Sums are those of at most
+// four blocks, 128 KiB each, for each multiprocessor.
+static int parts_of_keys(XrBackend *b, const XrDifferentiate<XrBf16> &a, int64_t tokens,
+                         int64_t longest, int64_t most_tiles) {
+    const int64_t processors = xr_cuda_multiprocessors(b);
+    const int64_t wanted = xr_pieces(7 * processors, 4 * xr_pieces(tokens, KEYS) * a.kv_heads);
+    const int64_t most =
+        XR_MIN(longest * a.group / (LEAST_STEPS * STEP), 4 * processors / most_tiles);
+    return (int)XR_MAX(1, XR_MIN(wanted, most));
+}
+
 template <int C>
-static void launch(XrBackend *b, const XrDifferentiate<XrBf16> &a, int64_t tokens) {
+static void launch(XrBackend *b, const XrDifferentiate<XrBf16> &a, int64_t tokens,
+                   int64_t longest) {
     auto of_keys = key_gradients<C>;
     auto of_queries = query_gradients<C>;
     xr_allow_shared(of_keys, KeyShared<C>::bytes);
     xr_allow_shared(of_queries, QueryShared<C>::bytes);
     // Each sequence may end in a tile that is not full.
-    int64_t key_tiles = xr_pieces(tokens, KEYS) + a.sequences;
+    int64_t key_tiles = (xr_pieces(tokens, KEYS) + a.sequences) * a.kv_heads;
     int64_t row_tiles = xr_pieces(tokens * a.group, ROWS) + a.sequences;
-    XR_LAUNCH(of_keys, (unsigned)(key_tiles * a.kv_heads), THREADS, KeyShared<C>::bytes,
-              xr_cuda_stream(b), a, xr_divisor(a.group));
+    KeyParts parts = {parts_of_keys(b, a, tokens, longest, key_tiles), NULL};
+    if (parts.count > 1) {
+        const size_t sums = 2 * KEYS * C * XR_SLICE * sizeof(float); // of a block
+        parts.sums =
+            (float *)xr_cuda_scratch(b, XR_SCRATCH_SUMS, (size_t)(key_tiles * parts.count) * sums);
+    }
+    XR_LAUNCH(of_keys, (unsigned)(key_tiles * parts.count), THREADS, KeyShared<C>::bytes,
+              xr_cuda_stream(b), a, xr_divisor(a.group), parts);
+    if (parts.count > 1) {
+        XR_LAUNCH((add_key_parts<C>), (unsigned)key_tiles, THREADS, 0, xr_cuda_stream(b), a, parts);
+    }
     XR_LAUNCH(of_queries, (unsigned)(row_tiles * a.kv_heads), THREADS, QueryShared<C>::bytes,
               xr_cuda_stream(b), a);
 }
@@ -326,6 +425,6 @@ bool xr_differentiate_by_warpgroups(XrBackend *b, const XrDifferentiate<XrBf16> 
                                     int64_t longest) {
     if (!xr_cuda_has_warpgroups(b) || b->batch_invariant || !a.wide_in) return false;
     if (longest * a.group <= ROWS / 2) return false;
-    XR_HEAD_SLICES(a.dim, C, (launch<C>(b, a, tokens)));
+    XR_HEAD_SLICES(a.dim, C, (launch<C>(b, a, tokens, longest)));
     return true;
 }

@@ -37,6 +37,7 @@ size_t xr_cuda_kv_page_bytes(XrBackend *b, XrDType dtype, int kv_heads, int head
 // allocate nothing. An operation takes at most one piece from each slot.
 typedef enum XrScratch {
     XR_SCRATCH_PARTIAL, // partial sums, lists
+    XR_SCRATCH_SUMS,    // of blocks, which another kernel adds
     XR_SCRATCH_ALIGNED, // what xr_cuda_aligned copies
     XR_SCRATCH_OPERAND, // converted operands
     XR_SCRATCH_OPERAND_2,
