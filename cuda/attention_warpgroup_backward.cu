@@ -402,7 +402,6 @@ static void launch(XrBackend *b, const XrDifferentiate<XrBf16> &a, int64_t token
     auto of_keys = key_gradients<C>;
     auto of_queries = query_gradients<C>;
     xr_allow_shared(of_keys, KeyShared<C>::bytes);
-    xr_allow_shared(of_queries, QueryShared<C>::bytes);
     // Each sequence may end in a tile that is not full.
     int64_t key_tiles = (xr_pieces(tokens, KEYS) + a.sequences) * a.kv_heads;
     int64_t row_tiles = xr_pieces(tokens * a.group, ROWS) + a.sequences;
@@ -417,6 +416,7 @@ static void launch(XrBackend *b, const XrDifferentiate<XrBf16> &a, int64_t token
     if (parts.count > 1) {
         XR_LAUNCH((add_key_parts<C>), (unsigned)key_tiles, THREADS, 0, xr_cuda_stream(b), a, parts);
     }
+    xr_allow_shared(of_queries, QueryShared<C>::bytes);
     XR_LAUNCH(of_queries, (unsigned)(row_tiles * a.kv_heads), THREADS, QueryShared<C>::bytes,
               xr_cuda_stream(b), a);
 }
