@@ -1,7 +1,8 @@
 // Gradients of attention in bf16 by products of warpgroups (formulas: docs/operations.md;
 // instructions: cuda/warpgroup.h). Two kernels, as in cuda/attention_backward.cu; a block has two
 // warpgroups. What is passed over is copied two tiles ahead, so that a step has one barrier, and
-// products are on their way while a step's exponentials are computed and at its barrier.
+// products are on their way while a step's exponentials are computed. Where keys are few, a third
+// kernel adds what several blocks have summed.
 #include "cuda/attention_backward.h"
 #include "cuda/warpgroup_tiles.h"
 
