@@ -82,19 +82,19 @@ static void set_cu(XrOpRun *run, const Shape *s) {
 static double attend(const Shape *s, const double *q, const double *k, const double *v,
                      int64_t token, int h, int64_t first, int64_t count, double *out) {
     int64_t dim = s->heads.head_dim, head = h / (s->heads.heads / s->heads.kv_heads);
+    int64_t stride = kv_width(s);
+    const double *query = q + token * width(s) + h * dim;
+    const double *keys = k + first * stride + head * dim, *values = v + first * stride + head * dim;
     double *p = xr_calloc((size_t)count, sizeof *p), top = -INFINITY, sum = 0;
     for (int64_t j = 0; j < count; j++) {
-        const double *key = k + (first + j) * kv_width(s) + head * dim;
-        for (int64_t d = 0; d < dim; d++) p[j] += q[token * width(s) + h * dim + d] * key[d];
+        for (int64_t d = 0; d < dim; d++) p[j] += query[d] * keys[j * stride + d];
         p[j] *= (double)s->heads.scale;
         top = fmax(top, p[j]);
     }
     for (int64_t j = 0; j < count; j++) sum += p[j] = exp(p[j] - top);
     for (int64_t d = 0; d < dim; d++) {
         double value = 0;
-        for (int64_t j = 0; j < count; j++) {
-            value += p[j] * v[(first + j) * kv_width(s) + head * dim + d];
-        }
+        for (int64_t j = 0; j < count; j++) value += p[j] * values[j * stride + d];
         out[d] = value / sum;
     }
     free(p);
@@ -193,25 +193,27 @@ static void back_build(XrOpRun *run) {
 static void differentiate(XrOpRun *run, const Shape *s, int64_t token, int h, int64_t first,
                           int64_t count) {
     int64_t dim = s->heads.head_dim, group = s->heads.heads / s->heads.kv_heads;
-    int64_t at = token * width(s) + h * dim;
+    int64_t at = token * width(s) + h * dim, stride = kv_width(s);
+    int64_t column = first * stride + h / group * dim; // of the first key
+    const double *k = xr_values(run, "k") + column, *v = xr_values(run, "v") + column;
+    double *dk = xr_expect(run, "dk") + column, *dv = xr_expect(run, "dv") + column;
     const double *q = xr_values(run, "q") + at, *dout = xr_values(run, "dout") + at;
     double *dq = xr_expect(run, "dq") + at, *out = xr_calloc((size_t)dim, sizeof *out), dot = 0;
     double lse = attend(s, xr_values(run, "q"), xr_values(run, "k"), xr_values(run, "v"), token, h,
                         first, count, out);
     for (int64_t d = 0; d < dim; d++) dot += dout[d] * out[d];
     for (int64_t j = 0; j < count; j++) {
-        int64_t key = (first + j) * kv_width(s) + h / group * dim;
-        const double *k = xr_values(run, "k") + key, *v = xr_values(run, "v") + key;
+        int64_t key = j * stride;
         double z = 0, dp = 0;
         for (int64_t d = 0; d < dim; d++) {
-            z += q[d] * k[d];
-            dp += dout[d] * v[d];
+            z += q[d] * k[key + d];
+            dp += dout[d] * v[key + d];
         }
         double p = exp(z * (double)s->heads.scale - lse), ds = p * (dp - dot);
         for (int64_t d = 0; d < dim; d++) {
-            dq[d] += ds * k[d] * (double)s->heads.scale;
-            xr_expect(run, "dk")[key + d] += ds * q[d] * (double)s->heads.scale;
-            xr_expect(run, "dv")[key + d] += p * dout[d];
+            dq[d] += ds * k[key + d] * (double)s->heads.scale;
+            dk[key + d] += ds * q[d] * (double)s->heads.scale;
+            dv[key + d] += p * dout[d];
         }
     }
     free(out);

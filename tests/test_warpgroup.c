@@ -165,7 +165,7 @@ static void attend(bool backward, int major, bool batch_invariant, int64_t token
     XrBackend *b = xr_cuda_create(0, XR_BF16, 1, &err);
     assert_non_null(b);
     b->batch_invariant = batch_invariant;
-    xr_emulation_set_capability(8, 0); // on which a product of warpgroups is an error
+    xr_emulation_set_capability(10, 0); // on which a product of warpgroups is an error
     void *memory = device_copy(zeros, sizeof zeros), *cu = device_copy(ends, sizeof ends);
     void *statistics = device_copy(zeros, (size_t)tokens * sizeof(float));
     for (int i = 0; i < TENSORS; i++) {
