@@ -77,7 +77,7 @@ function(xr_add_backend target)
     set_target_properties(${target}_emulation PROPERTIES POSITION_INDEPENDENT_CODE ON)
     if(XR_SANITIZE)
       # What runs on fibers' stacks is not instrumented.
-      target_compile_options(${target}_emulation PRIVATE -fno-sanitize=address)
+      target_compile_options(${target}_emulation PRIVATE -fno-sanitize=address -O2)
       target_compile_definitions(${target}_emulation PRIVATE XR_EMULATION_CHECKED)
     endif()
     target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cuda/batches.c

@@ -336,17 +336,20 @@ void xr_emulation_access(const void *address, size_t bytes, bool write) {
 }
 #else
 
-// Who touched a byte of shared memory last.
+// Who last touched a granule of shared memory, the smallest piece that threads of a kernel share
+// out among them.
+enum { GRANULE = 2 };
 struct Touch {
     uint32_t write_epoch, write_warp_epoch, read_epoch, read_warp_epoch; // epochs of the block
     uint16_t writer, reader;
     bool several_readers, several_warps;
 };
-static Touch touches[ARENA];
+static Touch touches[ARENA / GRANULE];
 
 // Whether an access at these epochs comes after one of `thread`, by order of the program or a
 // barrier.
-static bool is_after(uint32_t epoch, uint32_t warp_epoch, int thread, bool several, bool warps) {
+static inline bool is_after(uint32_t epoch, uint32_t warp_epoch, int thread, bool several,
+                            bool warps) {
     int self = xr_running.thread;
     if (epoch != xr_running.block_epoch) return true;
     if (!several && thread == self) return true;
@@ -362,8 +365,8 @@ static void race(size_t at, const char *what, int other, const char *before) {
     }
 }
 
-static void touch(size_t at, bool write) {
-    Touch *t = &touches[at];
+static inline void touch(size_t at, bool write) {
+    Touch *t = &touches[at / GRANULE];
     int self = xr_running.thread;
     uint32_t epoch = xr_running.block_epoch, warp_epoch = xr_running.warp_epoch[self / 32];
     if (!is_after(t->write_epoch, t->write_warp_epoch, t->writer, false, false)) {
@@ -400,7 +403,7 @@ static void shared_access(size_t at, size_t bytes, bool write) {
         xr_emulation_error("out of bounds: it %s %zu bytes of shared memory past an array's end",
                            write ? "writes" : "reads", bytes);
     }
-    for (size_t k = 0; k < bytes; k++) touch(at + k, write);
+    for (size_t k = at / GRANULE * GRANULE; k < at + bytes; k += GRANULE) touch(k, write);
     if (write) note_write(arena + at, bytes);
 }
 
