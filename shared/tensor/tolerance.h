@@ -1,8 +1,8 @@
 // How far an operation's output may be from the value in double (or from golden data): the one
 // table that tests and the debug mode of the CUDA backend go by. An element passes when |got -
 // want| <= relative |want| + absolute rms(want), rms over the whole output, or the size of the
-// terms that cancel in it, where a test gives that, or the debug mode finds it element by element
-// (cuda/divergence_terms.cu).
+// terms that cancel in it, where a test gives that, of all elements or of each, or the debug mode
+// finds it element by element (cuda/divergence_terms.cu).
 //
 // A row names an operation and, where its outputs differ, one output. f32 has a rounding error of
 // 6e-8. An output in bf16 may be off by its rounding, 2^-8 |want|, beside; where activations are

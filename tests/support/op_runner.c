@@ -210,16 +210,18 @@ static void compare(const XrOpRun *run, const XrArg *arg, const double *got, con
     double scale = fmax(arg->scale, rms(want, arg->count)), worst = 0;
     int64_t at = 0;
     for (int64_t i = 0; i < arg->count; i++) {
-        double e = xr_tolerance_excess(got[i], want[i], &tolerance, scale);
+        double size = arg->sizes ? fmax(scale, arg->sizes[i]) : scale;
+        double e = xr_tolerance_excess(got[i], want[i], &tolerance, size);
         if (e <= worst) continue;
         worst = e;
         at = i;
     }
     if (worst <= 1) return;
     fail_msg("%s: %s[%lld] of %lld is %.9g, %s %.9g: %.3g times the tolerance "
-             "(relative %g, absolute %g of rms %.3g)",
+             "(relative %g, absolute %g of rms %.3g or of the element's terms, %.3g)",
              run->test->op, arg->name, (long long)at, (long long)arg->count, got[at], whose,
-             want[at], worst, tolerance.relative, tolerance.absolute + tolerance.low, scale);
+             want[at], worst, tolerance.relative, tolerance.absolute + tolerance.low, scale,
+             arg->sizes ? arg->sizes[at] : 0);
 }
 
 // ---- calling ----
@@ -501,5 +503,6 @@ void xr_op_row_test(void **state) {
     for (int i = 0; i < run.count; i++) {
         free(run.args[i].value);
         free(run.args[i].expect);
+        free(run.args[i].sizes);
     }
 }

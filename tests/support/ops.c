@@ -90,6 +90,12 @@ double *xr_expect(const XrOpRun *run, const char *name) {
     return arg->expect;
 }
 
+double *xr_sizes(const XrOpRun *run, const char *name) {
+    XrArg *arg = xr_arg(run, name);
+    if (!arg->sizes) arg->sizes = xr_calloc((size_t)arg->count + 1, sizeof *arg->sizes);
+    return arg->sizes;
+}
+
 const XrTensor *xr_t(const XrOpRun *run, const char *name) {
     const XrArg *arg = xr_arg(run, name);
     return arg->optional && run->variant == XR_MINIMAL ? NULL : &arg->tensor;

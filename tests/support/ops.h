@@ -85,6 +85,7 @@ struct XrArg {
     double *value;   // before the call, exactly as the operation sees it; [count]
     double *expect;  // after the call; [count]; NULL for XR_IN and XR_CONSUMED
     double scale;    // set by `reference` where terms cancel: their size, for tolerances
+    double *sizes;   // the same for each element, where these differ; [count] or NULL
     XrTensor tensor; // in the backend's memory, during `call`
 };
 
@@ -180,6 +181,7 @@ double xr_number(const XrOpRun *run, const char *name, double value);
 XrArg *xr_arg(const XrOpRun *run, const char *name);     // aborts where there is none
 double *xr_values(const XrOpRun *run, const char *name); // [count]
 double *xr_expect(const XrOpRun *run, const char *name); // [count], to be filled
+double *xr_sizes(const XrOpRun *run, const char *name);  // [count], zeros at first
 // ---- for `call`: NULL for an optional argument in the variant "minimal" ----
 const XrTensor *xr_t(const XrOpRun *run, const char *name);
 
