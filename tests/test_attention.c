@@ -241,9 +241,9 @@ static void find_sizes(XrOpRun *run, const Shape *s, int64_t token, int h, int64
         }
         double p = exp(z * scale - lse), ds = scale * p * (fabs(dp) + fabs(dot));
         for (int64_t d = 0; d < dim; d++) {
-            dq[d] += pow(ds * k[j * stride + d], 2);
-            dk[j * stride + d] += pow(ds * q[d], 2);
-            dv[j * stride + d] += pow(p * dout[d], 2);
+            dq[d] += ds * ds * k[j * stride + d] * k[j * stride + d];
+            dk[j * stride + d] += ds * ds * q[d] * q[d];
+            dv[j * stride + d] += p * p * dout[d] * dout[d];
         }
     }
 }
@@ -309,7 +309,10 @@ const XrOpTest xr_op_test_attention_backward = {.op = "attention_backward",
 
 // Around tiles of 128 keys and 128 rows of a GPU's warpgroups, and more tiles than the three
 // buffers that they take turns for; rows shared out among blocks. Quotients of differences of the
-// reference would take minutes here.
+// reference would take minutes here, the CPU's rows with sanitizers half a minute.
+#ifdef XR_SANITIZED
+static const XrShape TILE_SHAPES[] = {XR_SHAPE(127, 2, 1, 72, 1), {0}};
+#else
 static const XrShape TILE_SHAPES[] = {XR_SHAPE(127, 2, 1, 72, 1),
                                       XR_SHAPE(128, 1, 1, 96, 0),
                                       XR_SHAPE(145, 4, 1, 128, 1),
@@ -323,6 +326,7 @@ static const XrShape TILE_SHAPES[] = {XR_SHAPE(127, 2, 1, 72, 1),
                                       XR_SHAPE(200, 3, 1, 128, 1),
                                       XR_SHAPE(333, 1, 1, 40, 1),
                                       {0}};
+#endif
 
 static const XrShape TILE_CHECKED[] = {XR_SHAPE(160, 1, 1, 72, 0), XR_SHAPE(70, 16, 1, 16, 1), {0}};
 
