@@ -111,8 +111,8 @@ static void assert_rounded(const Bench *bench) {
 static void rounded_follow(void **state) {
     for (int size = 1; size <= 2; size++) {
         XrAdamWSettings adamw = {0.9, 0.999, 1e-8, 0.1, 0};
-        Bench *bench =
-            bench_open_with("gqa4_shards.two", (XrTrainStateOptions){.vision = true, .bf16 = true}, 0, size);
+        Bench *bench = bench_open_with(
+            "gqa4_shards.two", (XrTrainStateOptions){.vision = true, .bf16 = true}, 0, size);
         XrTrainState *s = &bench->state;
         float *gradient = s->gradients.flat.data;
         double norm;
@@ -188,7 +188,8 @@ static void any_number_of_ranks(void **state) {
 static void round_trip(void **state) {
     char *run = fresh_folder("run");
     Bench *a = bench_open("gqa2_tied.two", true, 0, 1);
-    Bench *b = bench_open_with("gqa2_tied.two", (XrTrainStateOptions){.vision = true, .bf16 = true}, 0, 1);
+    Bench *b =
+        bench_open_with("gqa2_tied.two", (XrTrainStateOptions){.vision = true, .bf16 = true}, 0, 1);
     XrError err = {0};
     XrCheckpointInfo info = {.step = 7, .epoch = 2, .epoch_step = 3, .num_tokens = 5000000000};
     info.metrics_bytes = 11;

@@ -134,7 +134,8 @@ static void near(double a, double b) {
 static void largest_of_all_ranks(void **state) {
     for (int rank = 0; rank < RANKS; rank++) {
         float logprobs[RESPONSES][TOKENS];
-        for (int i = 0; i < RESPONSES * TOKENS; i++) logprobs[i / TOKENS][i % TOKENS] = -6 - 0.1f * (float)i;
+        for (int i = 0; i < RESPONSES * TOKENS; i++)
+            logprobs[i / TOKENS][i % TOKENS] = -6 - 0.1f * (float)i;
         logprobs[rank][2] = -1000;
         XrPolicyStep one = on_one_rank(logprobs), two[RANKS];
         on_two_ranks(logprobs, two);
