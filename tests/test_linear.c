@@ -65,18 +65,22 @@ static void build(XrOpRun *run) {
     bias->golden_in = "b";
 }
 
-static void reference(XrOpRun *run) {
-    const int64_t *n = run->shape->n;
-    const double *x = xr_values(run, "x"), *w = xr_values(run, "w");
-    const double *bias = run->variant == XR_MINIMAL ? NULL : xr_values(run, "bias");
-    double *y = xr_expect(run, "y");
-    for (int64_t t = 0; t < n[0]; t++) {
-        for (int64_t i = 0; i < n[1]; i++) {
+// y[rows, columns] = x[rows, inner] w[columns, inner]^T + bias, which may be NULL.
+static void define(double *y, const double *x, const double *w, const double *bias, int64_t rows,
+                   int64_t columns, int64_t inner) {
+    for (int64_t t = 0; t < rows; t++) {
+        for (int64_t i = 0; i < columns; i++) {
             double sum = bias ? bias[i] : 0;
-            for (int64_t k = 0; k < n[2]; k++) sum += x[t * n[2] + k] * w[i * n[2] + k];
-            y[t * n[1] + i] = sum;
+            for (int64_t k = 0; k < inner; k++) sum += x[t * inner + k] * w[i * inner + k];
+            y[t * columns + i] = sum;
         }
     }
+}
+
+static void reference(XrOpRun *run) {
+    const int64_t *n = run->shape->n;
+    const double *bias = run->variant == XR_MINIMAL ? NULL : xr_values(run, "bias");
+    define(xr_expect(run, "y"), xr_values(run, "x"), xr_values(run, "w"), bias, n[0], n[1], n[2]);
 }
 
 static void call(XrOpRun *run, XrBackend *b) {
@@ -142,16 +146,10 @@ static void parts_build(XrOpRun *run) {
 static void parts_reference(XrOpRun *run) {
     const int64_t *n = run->shape->n;
     for (int i = 0; i < parts_of(run); i++) {
-        const double *x = xr_values(run, "x"), *w = xr_values(run, PART_NAMES[i][1]);
         bool biased = run->variant != XR_MINIMAL || i == 1;
-        const double *bias = biased ? xr_values(run, PART_NAMES[i][2]) : NULL;
-        double *y = xr_expect(run, PART_NAMES[i][0]);
-        for (int64_t at = 0; at < n[0] * n[2 + i]; at++) {
-            int64_t t = at / n[2 + i], column = at % n[2 + i];
-            double sum = bias ? bias[column] : 0;
-            for (int64_t k = 0; k < n[1]; k++) sum += x[t * n[1] + k] * w[column * n[1] + k];
-            y[at] = sum;
-        }
+        define(xr_expect(run, PART_NAMES[i][0]), xr_values(run, "x"),
+               xr_values(run, PART_NAMES[i][1]), biased ? xr_values(run, PART_NAMES[i][2]) : NULL,
+               n[0], n[2 + i], n[1]);
     }
 }
 

@@ -37,9 +37,9 @@ void xr_emulation_end_warpgroups(void);
 
 // runtime.cpp: the status that the test asked for, or success.
 cudaError_t xr_emulation_status(const char *function);
+void xr_emulation_remember(cudaError_t status); // for cudaGetLastError
 // What a block may have on this device, and what launches of a kernel may ask for.
 size_t xr_emulation_shared_limit(void);
 size_t xr_emulation_shared_allowed(const void *kernel);
-void xr_emulation_remember(cudaError_t status); // for cudaGetLastError
 
 #endif

@@ -78,14 +78,11 @@ static bool messages_match(const cJSON *row) {
 
 // A misspelt role would be rendered like any other, and an answer under it never learnt.
 static bool add_messages(const XrJson *json, const cJSON *messages, XrExample *out, XrError *err) {
-    static const char *const ROLES[] = {"system", "user", "assistant", "tool"};
     int first = out->chat.count;
     if (!xr_chat_add_json(&out->chat, json, messages, err)) return false;
     for (int i = first; i < out->chat.count; i++) {
         const char *role = out->chat.messages[i].role;
-        bool known = false;
-        for (size_t k = 0; k < XR_COUNT(ROLES); k++) known |= strcmp(role, ROLES[k]) == 0;
-        if (!known) {
+        if (!xr_chat_knows_role(role)) {
             return xr_fail(err, XR_ERR_INPUT,
                            "%s: messages[%d]: role \"%.40s\": must be system, user, assistant or "
                            "tool",

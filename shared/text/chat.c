@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool xr_chat_knows_role(const char *role) {
+    static const char *const ROLES[] = {"system", "user", "assistant", "tool"};
+    for (size_t i = 0; i < XR_COUNT(ROLES); i++) {
+        if (strcmp(role, ROLES[i]) == 0) return true;
+    }
+    return false;
+}
+
 void xr_chat_add_message(XrChat *chat, const char *role) {
     size_t count = (size_t)chat->count;
     chat->messages = xr_realloc(chat->messages, (count + 1) * sizeof *chat->messages);

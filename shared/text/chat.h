@@ -28,6 +28,9 @@ typedef struct XrChat {
     int image_count;
 } XrChat;
 
+// Whether chat templates have messages of that role: system, user, assistant, tool.
+bool xr_chat_knows_role(const char *role);
+
 // Starts a message; what is added next belongs to it. Everything is copied.
 void xr_chat_add_message(XrChat *chat, const char *role);
 void xr_chat_add_text(XrChat *chat, const char *text, size_t bytes);

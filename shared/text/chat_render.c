@@ -190,13 +190,8 @@ static bool add_all(Render *r) {
 }
 
 static bool check_roles(const XrChatTemplate *chat_template, const XrChat *chat, XrError *err) {
-    static const char *const ROLES[] = {"system", "user", "assistant", "tool"};
     for (int i = 0; chat_template->fixed_roles && i < chat->count; i++) {
-        bool known = false;
-        for (size_t k = 0; k < XR_COUNT(ROLES); k++) {
-            known |= strcmp(ROLES[k], chat->messages[i].role) == 0;
-        }
-        if (!known) {
+        if (!xr_chat_knows_role(chat->messages[i].role)) {
             return xr_fail(err, XR_ERR_INPUT,
                            "messages[%d]: the chat template of %s leaves out messages of role "
                            "\"%.40s\" (it has system, user, assistant, tool)",
